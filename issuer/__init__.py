@@ -1,0 +1,1 @@
+"""The business of Claimwright: provider events in, signed claims out."""

@@ -1,0 +1,148 @@
+"""What the house asks of a KYC provider, in words that no vendor owns.
+
+An adapter turns a vendor's vocabulary into `Outcome` and nothing else of the vendor gets through: no
+attribute of a person is in any type below.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+
+class Outcome(StrEnum):
+    """Where a check stands at the provider."""
+
+    CREATED = "created"
+    STARTED = "started"
+    SUBMITTED = "submitted"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"  # a status this version has no word for: never acted on
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """One webhook, read through an allow-list of fields. A doorbell: nothing here is trusted as a decision.
+
+    `key` is the provider's own event id and the de-duplication key; `known` says whether the event name is
+    one that should make us read the check again.
+    """
+
+    key: str
+    name: str
+    known: bool
+    check_ref: str | None
+    template: str | None
+    reference: str | None
+    status: str | None
+    occurred_at: datetime | None
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider's own answer about one check, as of `read_at`. This, not a webhook, is the truth.
+
+    `evidence_at` is the provider's time of the newest change and orders readings; `decided_at` the time of
+    the decision if there is one. `redacted` means the record was erased: no claim may be issued on it.
+    """
+
+    check_ref: str
+    outcome: Outcome
+    status: str
+    reference: str | None
+    template: str | None
+    environment: str
+    evidence_at: datetime
+    decided_at: datetime | None
+    redacted: bool
+    read_at: datetime
+
+
+class Session(msgspec.Struct, frozen=True, kw_only=True):
+    """How a person enters the check. `token` is a bearer secret: shown once, never stored or logged."""
+
+    token: str | None
+    url: str
+    expires_at: datetime
+
+    def __repr__(self) -> str:
+        return "Session(***)"
+
+
+class Started(msgspec.Struct, frozen=True, kw_only=True):
+    """A check that now exists at the provider, and the way into it."""
+
+    check_ref: str
+    session: Session
+
+
+class StartCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """What is needed to open a check. `reference` is our opaque subject id, never a wallet or an e-mail.
+
+    `idempotency_key` makes a repeat of the same call safe. `prefill` goes through untouched and is kept nowhere.
+    """
+
+    reference: str
+    template: str
+    idempotency_key: str
+    redirect_url: str | None = None
+    prefill: Mapping[str, object] | None = None
+
+    def __repr__(self) -> str:
+        return f"StartCheck(reference={self.reference!r}, template={self.template!r})"
+
+
+class WebhookDoor(Protocol):
+    """The half of a provider that faces the internet: verify bytes, then read them. No network, no keys that decide."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def environment(self) -> str: ...
+
+    def verify(self, headers: Mapping[str, str], body: bytes, now: float) -> None:
+        """Raise `WebhookRefused` unless the raw bytes carry a valid, fresh signature. `now` in Unix seconds."""
+        ...
+
+    def parse(self, body: bytes) -> Event:
+        """Read a verified body. Raises `WebhookRefused("malformed")` only if there is no event id to keep."""
+        ...
+
+
+class Provider(Protocol):
+    """The half that speaks to the provider's API. Every call may raise `ProviderError`s."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def environment(self) -> str: ...
+
+    async def start(self, request: StartCheck) -> Started:
+        """Open a check, or get the one that the same idempotency key opened before."""
+        ...
+
+    async def find(self, reference: str, template: str, created_since: datetime) -> list[Reading]:
+        """Checks opened for `reference` since a time, newest first: what to look at before opening a second one."""
+        ...
+
+    async def fetch(self, check_ref: str) -> Reading: ...
+
+    async def resume(self, check_ref: str) -> Session: ...
+
+    async def one_time_link(self, check_ref: str) -> Session: ...
+
+    async def expire(self, check_ref: str) -> None: ...
+
+    async def approve(self, check_ref: str, comment: str | None = None) -> None: ...
+
+    async def decline(self, check_ref: str, comment: str | None = None) -> None: ...
+
+    async def redact(self, check_ref: str) -> None: ...
+
+    async def aclose(self) -> None: ...
