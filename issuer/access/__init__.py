@@ -1,0 +1,1 @@
+"""Who may call the API: keys, hashed at rest, each with scopes."""

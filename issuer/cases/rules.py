@@ -1,0 +1,129 @@
+"""How a case moves. No I/O, no clock of its own: functions of values.
+
+Evidence is a provider's reading; newer evidence wins, people outrank it, and whatever is no legal move is kept
+as an outcome with a reason and changes nothing.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from issuer.errors import IllegalMove
+from issuer.providers.protocol import Outcome, Reading
+
+
+class CaseStatus(StrEnum):
+    CREATED = "created"
+    STARTED = "started"
+    SUBMITTED = "submitted"
+    IN_REVIEW = "in_review"
+    APPROVED = "approved"
+    DECLINED = "declined"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    REVOKED = "revoked"
+
+
+S = CaseStatus
+_DECIDED_NEXT = frozenset({S.IN_REVIEW, S.APPROVED, S.DECLINED})
+
+# Every legal move. A reading may skip steps, since webhooks come in any order; it may not go back.
+MOVES: dict[CaseStatus, frozenset[CaseStatus]] = {
+    S.CREATED: _DECIDED_NEXT | {S.STARTED, S.SUBMITTED, S.FAILED, S.EXPIRED, S.CANCELLED},
+    S.STARTED: _DECIDED_NEXT | {S.SUBMITTED, S.FAILED, S.EXPIRED, S.CANCELLED},
+    S.SUBMITTED: _DECIDED_NEXT | {S.FAILED, S.EXPIRED, S.CANCELLED},
+    S.IN_REVIEW: frozenset({S.APPROVED, S.DECLINED, S.CANCELLED}),
+    S.APPROVED: frozenset({S.DECLINED, S.REVOKED}),
+    S.DECLINED: frozenset({S.APPROVED}),
+    S.FAILED: _DECIDED_NEXT,
+    S.EXPIRED: _DECIDED_NEXT | {S.STARTED},
+    S.CANCELLED: frozenset(),
+    S.REVOKED: frozenset(),
+}
+
+SUMMARIES: dict[CaseStatus, str] = {
+    S.CREATED: "pending",
+    S.STARTED: "pending",
+    S.SUBMITTED: "pending",
+    S.IN_REVIEW: "pending",
+    S.APPROVED: "verified",
+    S.DECLINED: "rejected",
+    S.REVOKED: "rejected",
+    S.FAILED: "not_verified",
+    S.EXPIRED: "not_verified",
+    S.CANCELLED: "not_verified",
+}
+
+# Cases that may still move without anybody's webhook: the sweep reads them again.
+OPEN = frozenset({S.CREATED, S.STARTED, S.SUBMITTED, S.IN_REVIEW})
+
+# A provider's word for a check is ours for a case; `unknown` has no status on purpose.
+STATUS_OF: dict[Outcome, CaseStatus] = {
+    outcome: CaseStatus(outcome.value) for outcome in Outcome if outcome is not Outcome.UNKNOWN
+}
+
+
+def move(source: CaseStatus, target: CaseStatus) -> CaseStatus:
+    """The one way to a new status. Raises `IllegalMove`."""
+    if target not in MOVES[source]:
+        raise IllegalMove("case", source, target)
+    return target
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What the rules need to know of a case."""
+
+    status: CaseStatus
+    check_ref: str
+    reference: str
+    template: str
+    environment: str
+    evidence_at: datetime | None
+    person_ruling: str | None
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reading does to a case: `target` is None when it changes nothing, `outcome` says why in one word.
+
+    `forbid_issue`: the provider's record is gone or not ours, so claims that are not signed yet must not be.
+    """
+
+    outcome: str
+    target: CaseStatus | None = None
+    forbid_issue: bool = False
+
+
+def weigh(case: Standing, reading: Reading) -> Verdict:
+    """Compare a case with what the provider says of its check now."""
+    mismatch = _mismatch(case, reading)
+    if mismatch:
+        return Verdict(outcome=mismatch)
+    if reading.redacted:
+        return Verdict(outcome="redacted", forbid_issue=True)
+    if reading.outcome is Outcome.UNKNOWN:
+        return Verdict(outcome="unknown_status")
+    if case.person_ruling is not None:
+        return Verdict(outcome="person_ruled")
+    if case.evidence_at is not None and reading.evidence_at < case.evidence_at:
+        return Verdict(outcome="older_evidence")
+    target = STATUS_OF[reading.outcome]
+    if target is case.status:
+        return Verdict(outcome="no_change")
+    if target not in MOVES[case.status]:
+        return Verdict(outcome="not_a_move")
+    return Verdict(outcome="moved", target=target)
+
+
+def _mismatch(case: Standing, reading: Reading) -> str | None:
+    """An answer about another check, person, template or environment is nobody's evidence."""
+    if reading.check_ref != case.check_ref:
+        return "other_check"
+    if reading.environment != case.environment:
+        return "other_environment"
+    if reading.template != case.template:
+        return "other_template"
+    if reading.reference != case.reference:
+        return "other_reference"
+    return None

@@ -1,0 +1,96 @@
+"""Subjects, their cases, and the decisions that the daemon read for itself."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from issuer.cases.rules import CaseStatus
+from issuer.db import Base
+
+
+class Subject(Base):
+    """A person or business. `id` is the opaque reference that the provider sees."""
+
+    __tablename__ = "subjects"
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    created_at: Mapped[datetime]
+
+
+class SubjectWallet(Base):
+    """A wallet belongs to one subject of a tenant."""
+
+    __tablename__ = "subject_wallets"
+    __table_args__ = (sa.UniqueConstraint("tenant_id", "wallet"),)
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("subjects.id"))
+    wallet: Mapped[str] = mapped_column(sa.String(42))
+    created_at: Mapped[datetime]
+
+
+class Case(Base):
+    """`wallet` is EIP-55. `reference` is the dapp's own word; `check_ref` the provider's id once the check exists.
+
+    `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
+    decline or revoke stands; no provider event moves the case then.
+    """
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        sa.Index("uq_cases_check", "provider", "environment", "check_ref", unique=True),
+        sa.Index("ix_cases_wallet", "tenant_id", "wallet", "id"),
+        sa.Index("ix_cases_reference", "tenant_id", "reference", "id"),
+        sa.Index("ix_cases_status", "status", "next_check_at"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("subjects.id"))
+    level: Mapped[str] = mapped_column(sa.String(64))
+    wallet: Mapped[str] = mapped_column(sa.String(42))
+    chain_ids: Mapped[list[int]]
+    reference: Mapped[str | None] = mapped_column(sa.String(64))
+    redirect_url: Mapped[str | None] = mapped_column(sa.String(2000))
+    provider: Mapped[str] = mapped_column(sa.String(32))
+    environment: Mapped[str] = mapped_column(sa.String(32))
+    template: Mapped[str] = mapped_column(sa.String(200))
+    check_ref: Mapped[str | None] = mapped_column(sa.String(200))
+    start_attempt: Mapped[int] = mapped_column(default=0)
+    status: Mapped[CaseStatus] = mapped_column(sa.String(32))
+    reasons: Mapped[list[str]] = mapped_column(default=list)
+    evidence_at: Mapped[datetime | None]
+    person_ruling: Mapped[str | None] = mapped_column(sa.String(32))
+    next_check_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class CaseRequest(Base):
+    """An Idempotency-Key that was used: which request it stood for, and the case that came of it."""
+
+    __tablename__ = "case_requests"
+
+    key_id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    idempotency_key: Mapped[str] = mapped_column(sa.String(255), primary_key=True)
+    request_hash: Mapped[str] = mapped_column(sa.String(64))
+    case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))
+    created_at: Mapped[datetime]
+
+
+class Decision(Base):
+    """What the daemon read from the provider, sealed with its MAC over everything a claim will rest on.
+
+    The process that faces the internet cannot make `mac`, so a row that it wrote signs nothing.
+    """
+
+    __tablename__ = "decisions"
+    __table_args__ = (sa.Index("ix_decisions_case", "case_id", "id"),)
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))
+    outcome: Mapped[str] = mapped_column(sa.String(32))
+    provider_status: Mapped[str] = mapped_column(sa.String(64))
+    decided_at: Mapped[datetime]
+    read_at: Mapped[datetime]
+    mac: Mapped[str] = mapped_column(sa.String(100))

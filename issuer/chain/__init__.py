@@ -1,0 +1,1 @@
+"""Transactions that survive crashes: lanes, nonces, signed bytes, attempts, receipts."""

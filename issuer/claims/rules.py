@@ -1,0 +1,145 @@
+"""Claim ids, claim words, digests, and how a claim moves. No I/O; the clock is an argument.
+
+Sources: DESIGN of the claim word in docs/contracts.md; ERC-735 (claim id as in ONCHAINID 2.2.1); EIP-712; EIP-2098.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import msgspec
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from issuer.errors import IllegalMove
+
+WORD_LAYOUT = 1
+COMMITMENT_BYTES = 21
+SCHEME_ECDSA = 1
+MAX_FAILURES = 5
+
+DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+CLAIM_TYPE = keccak(text="Claim(address identity,uint256 topic,bytes32 word)")
+DOMAIN_NAME = keccak(text="Claimwright")
+DOMAIN_VERSION = keccak(text="1")
+
+
+class ClaimStatus(StrEnum):
+    QUEUED = "queued"
+    SIGNED = "signed"
+    MINED = "mined"
+    CONFIRMED = "confirmed"
+    REVOKING = "revoking"
+    REVOKED = "revoked"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    REMOVED = "removed"
+    FAILED = "failed"
+
+
+S = ClaimStatus
+
+MOVES: dict[ClaimStatus, frozenset[ClaimStatus]] = {
+    # queued > revoking: a claim that was signed once and came back has its signature in public calldata.
+    S.QUEUED: frozenset({S.SIGNED, S.CANCELLED, S.REVOKING}),
+    S.SIGNED: frozenset({S.MINED, S.QUEUED, S.FAILED, S.REVOKING}),
+    # mined > signed: a reorg took the block; the same bytes are sent again, so the claim is not free to be re-signed.
+    S.MINED: frozenset({S.CONFIRMED, S.SIGNED, S.QUEUED, S.FAILED, S.REVOKING}),
+    S.CONFIRMED: frozenset({S.REVOKING, S.SUPERSEDED, S.REMOVED}),
+    S.REVOKING: frozenset({S.REVOKED}),
+    S.FAILED: frozenset({S.QUEUED, S.CANCELLED, S.REVOKING}),
+    S.REVOKED: frozenset(),
+    S.CANCELLED: frozenset(),
+    S.SUPERSEDED: frozenset(),
+    S.REMOVED: frozenset(),
+}
+
+# On chain, or possibly so: at most one per identity, topic and chain.
+IN_FORCE = frozenset({S.SIGNED, S.MINED, S.CONFIRMED, S.REVOKING})
+
+
+def move(source: ClaimStatus, target: ClaimStatus) -> ClaimStatus:
+    """The one way to a new status. Raises `IllegalMove`."""
+    if target not in MOVES[source]:
+        raise IllegalMove("claim", source, target)
+    return target
+
+
+def on_reversal(status: ClaimStatus, *, signature_exists: bool) -> ClaimStatus | None:
+    """Where a claim goes when the approval behind it is taken back. None: it is already as dead as it can be.
+
+    A claim whose signature exists is never just cancelled: its holder may have read the signature from the mempool
+    or from a failed transaction and could put the claim on chain without us. Only a revocation kills it.
+    """
+    if status in (S.SIGNED, S.MINED, S.CONFIRMED):
+        return S.REVOKING
+    if status in (S.QUEUED, S.FAILED):
+        return S.REVOKING if signature_exists else S.CANCELLED
+    return None
+
+
+def on_failure(status: ClaimStatus, failures: int) -> ClaimStatus | None:
+    """Where a claim goes when its transaction finally did not put it on chain. `failures` counts this one."""
+    if status not in (S.SIGNED, S.MINED):
+        return None
+    return S.FAILED if failures >= MAX_FAILURES else S.QUEUED
+
+
+def onchain_id(issuer: str, topic: int) -> bytes:
+    """ERC-735 claim id, 32 bytes: keccak256(abi.encode(issuer, topic))."""
+    return keccak(encode(["address", "uint256"], [issuer, topic]))
+
+
+def commitment(*, salt: bytes, case_id: str, level: str, provider: str, environment: str) -> bytes:
+    """The 21 bytes that tie a claim to its case without telling which; opened with `salt` (32 bytes)."""
+    values = [salt, case_id, level, provider, environment]
+    return keccak(encode(["bytes32", "string", "string", "string", "string"], values))[:COMMITMENT_BYTES]
+
+
+class Word(msgspec.Struct, frozen=True, kw_only=True):
+    """layout 1 | epoch 2 | issuedAt 4 | expiresAt 4 | commitment 21 bytes, big-endian. Times in Unix seconds."""
+
+    epoch: int
+    issued_at: int
+    expires_at: int
+    commitment: bytes
+
+    def pack(self) -> bytes:
+        """32 bytes. Raises `OverflowError` for a value that does not fit and `ValueError` for a wrong commitment."""
+        if len(self.commitment) != COMMITMENT_BYTES:
+            raise ValueError(f"a commitment has {COMMITMENT_BYTES} bytes")
+        head = bytes([WORD_LAYOUT]) + self.epoch.to_bytes(2, "big")
+        return head + self.issued_at.to_bytes(4, "big") + self.expires_at.to_bytes(4, "big") + self.commitment
+
+    @classmethod
+    def unpack(cls, word: bytes) -> "Word":
+        """Raises `ValueError` for a wrong length or an unknown layout."""
+        if len(word) != 32 or word[0] != WORD_LAYOUT:
+            raise ValueError("not a claim word of layout 1")
+        return cls(
+            epoch=int.from_bytes(word[1:3], "big"),
+            issued_at=int.from_bytes(word[3:7], "big"),
+            expires_at=int.from_bytes(word[7:11], "big"),
+            commitment=word[11:],
+        )
+
+
+def domain_separator(chain_id: int, claim_issuer: str) -> bytes:
+    """EIP-712 domain {name "Claimwright", version "1", chainId, verifyingContract = the ClaimIssuer}."""
+    types = ["bytes32", "bytes32", "bytes32", "uint256", "address"]
+    return keccak(encode(types, [DOMAIN_TYPE, DOMAIN_NAME, DOMAIN_VERSION, chain_id, claim_issuer]))
+
+
+def claim_digest(*, domain: bytes, identity: str, topic: int, word: bytes) -> bytes:
+    """EIP-712 digest of `Claim(address identity,uint256 topic,bytes32 word)`: what the claim signer signs."""
+    struct = keccak(encode(["bytes32", "address", "uint256", "bytes32"], [CLAIM_TYPE, identity, topic, word]))
+    return keccak(b"\x19\x01" + domain + struct)
+
+
+def compact_signature(r: int, s: int, y_parity: int) -> bytes:
+    """EIP-2098: 64 bytes r | yParity<<255 | s. `s` must be the low one."""
+    return r.to_bytes(32, "big") + ((y_parity << 255) | s).to_bytes(32, "big")
+
+
+def valid_until(word: Word) -> datetime | None:
+    """`expires_at` 0 means no expiry."""
+    return datetime.fromtimestamp(word.expires_at, UTC) if word.expires_at else None

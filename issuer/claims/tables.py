@@ -1,0 +1,61 @@
+"""Claims. What is on chain stands here too, with the sealed opening of its commitment."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from issuer.claims.rules import IN_FORCE, ClaimStatus
+from issuer.db import Base
+
+_IN_FORCE = sa.text("status IN (" + ", ".join(f"'{status.value}'" for status in sorted(IN_FORCE)) + ")")
+_WAITING = sa.text("status = 'queued'")
+
+
+class Claim(Base):
+    """`identity` is the address the holder's Identity has or will have; `onchain_id` the ERC-735 claim id.
+
+    `revision` counts the approvals of one case. `word` and `signature` are what was signed, 32 and 64 bytes in hex.
+    """
+
+    __tablename__ = "claims"
+    __table_args__ = (
+        sa.UniqueConstraint("case_id", "topic", "chain_id", "revision"),
+        # At most one claim of an identity and topic waits to be signed, and at most one is or may be on chain.
+        sa.Index(
+            "uq_claims_in_force", "identity", "topic", "chain_id", unique=True,
+            sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE,
+        ),
+        sa.Index(
+            "uq_claims_waiting", "identity", "topic", "chain_id", unique=True,
+            sqlite_where=_WAITING, postgresql_where=_WAITING,
+        ),
+        sa.Index("ix_claims_work", "chain_id", "status", "id"),
+        sa.Index("ix_claims_wallet", "tenant_id", "wallet"),
+    )  # fmt: skip
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))
+    decision_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("decisions.id"))
+    revision: Mapped[int] = mapped_column(default=0)
+    wallet: Mapped[str] = mapped_column(sa.String(42))
+    identity: Mapped[str] = mapped_column(sa.String(42))
+    topic: Mapped[str] = mapped_column(sa.String(78))
+    chain_id: Mapped[int] = mapped_column(sa.BigInteger)
+    form: Mapped[str] = mapped_column(sa.String(16))
+    onchain_id: Mapped[str] = mapped_column(sa.String(66))
+    status: Mapped[ClaimStatus] = mapped_column(sa.String(32))
+    validity_seconds: Mapped[int] = mapped_column(sa.BigInteger)
+    salt: Mapped[str] = mapped_column(sa.String(255))
+    epoch: Mapped[int | None]
+    word: Mapped[str | None] = mapped_column(sa.String(66))
+    signature: Mapped[str | None] = mapped_column(sa.String(130))
+    valid_until: Mapped[datetime | None]
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    next_try_at: Mapped[datetime]
+    revoke_reason: Mapped[str | None] = mapped_column(sa.String(200))
+    tx_hash: Mapped[str | None] = mapped_column(sa.String(66))
+    block_number: Mapped[int | None] = mapped_column(sa.BigInteger)
+    revoked_tx_hash: Mapped[str | None] = mapped_column(sa.String(66))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

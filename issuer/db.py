@@ -1,0 +1,161 @@
+"""The store: SQLite or PostgreSQL from the same code, with defaults one would trust with money.
+
+A step of work is `async with db.write() as session:`, one SQL transaction that commits at the end of the block or
+not at all. Nothing deeper commits, and nothing inside the block speaks to a network.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from issuer.errors import StoreBusy
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+BUSY_TIMEOUT_MS = 10_000
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Instant(sa.types.TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as whole microseconds since 1970: the same order and value in both stores."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> int | None:
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else EPOCH + timedelta(microseconds=value)
+
+
+class Base(DeclarativeBase):
+    """Every table. `tenant_id` is on each row from the first migration, so that many can share one service later."""
+
+    metadata = sa.MetaData(naming_convention=NAMING)
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads a plain class attribute
+        datetime: Instant(),
+        dict[str, Any]: sa.JSON(),
+        list[str]: sa.JSON(),
+        list[int]: sa.JSON(),
+    }
+
+    tenant_id: Mapped[str] = mapped_column(sa.String(64), default="default", server_default="default", sort_order=-1)
+
+
+def normalise_url(url: str) -> sa.URL:
+    """`sqlite:///file` and `postgresql://…` mean their async drivers."""
+    parsed = make_url(url)
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
+
+
+class Database:
+    """One engine. `read()` and `write()` are the only ways to a session."""
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = normalise_url(url)
+        self.dialect = self.url.get_backend_name()
+        self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.dialect == "sqlite"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """A session for looking; whatever it changed is rolled back."""
+        async with self._session() as session:
+            try:
+                yield session
+            finally:
+                await session.rollback()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        """One transaction that takes the write lock at once on SQLite, so that it cannot fail half-way for it."""
+        async with self._session(writes=True) as session:
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                await session.rollback()
+                raise
+
+    @asynccontextmanager
+    async def _session(self, *, writes: bool = False) -> AsyncIterator[AsyncSession]:
+        try:
+            async with AsyncSession(self.engine, expire_on_commit=False) as session:
+                await session.connection(execution_options={"claimwright_writes": writes})
+                yield session
+        except (OperationalError, InterfaceError, PoolTimeout, ConnectionError) as error:
+            raise StoreBusy(f"the database did not answer: {type(error).__name__}") from error
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                raise StoreBusy("the database connection was cut") from error
+            raise
+
+    async def aclose(self) -> None:
+        await self.engine.dispose()
+
+    def _sqlite(self) -> AsyncEngine:
+        engine = create_async_engine(self.url, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        event.listen(engine.sync_engine, "connect", _sqlite_settings)
+        event.listen(engine.sync_engine, "begin", _sqlite_begin)
+        return engine
+
+    def _postgresql(self, pool_size: int) -> AsyncEngine:
+        settings = {
+            "statement_timeout": "15000",
+            "lock_timeout": "10000",
+            "idle_in_transaction_session_timeout": "30000",
+            "application_name": "claimwright",
+        }
+        return create_async_engine(
+            self.url,
+            hide_parameters=True,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={"server_settings": settings, "timeout": 5},
+        )
+
+
+def _sqlite_settings(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection has no common type
+    # The driver's own transaction guessing is switched off: `_sqlite_begin` says what each transaction is.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("claimwright_writes", True)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def for_update(statement: sa.Select[Any], session: AsyncSession, *, skip_locked: bool = False) -> sa.Select[Any]:
+    """Lock the selected rows where rows can be locked; on SQLite the write transaction already holds everything."""
+    if session.get_bind().dialect.name == "sqlite":
+        return statement
+    return statement.with_for_update(skip_locked=skip_locked)

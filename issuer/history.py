@@ -1,0 +1,59 @@
+"""The append-only record of every move of every case and claim, each with its cause."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column
+
+from issuer.db import Base
+from issuer.ids import new_id
+
+
+class History(Base):
+    """`cause` is a short stable word (`provider`, `person`, `chain`, `sweep` …); `detail` holds ids and hashes only."""
+
+    __tablename__ = "history"
+    __table_args__ = (sa.Index("ix_history_case", "case_id", "id"),)
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))
+    claim_id: Mapped[str | None] = mapped_column(sa.String(64))
+    at: Mapped[datetime]
+    source: Mapped[str | None] = mapped_column(sa.String(32))
+    target: Mapped[str] = mapped_column(sa.String(32))
+    cause: Mapped[str] = mapped_column(sa.String(64))
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+def record(
+    session: AsyncSession,
+    *,
+    case_id: str,
+    at: datetime,
+    source: str | None,
+    target: str,
+    cause: str,
+    claim_id: str | None = None,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Append one row. There is no function that changes or removes one."""
+    session.add(
+        History(
+            id=new_id("his"),
+            case_id=case_id,
+            claim_id=claim_id,
+            at=at,
+            source=source,
+            target=target,
+            cause=cause,
+            detail=detail or {},
+        )
+    )
+
+
+async def of_case(session: AsyncSession, case_id: str) -> list[History]:
+    """Oldest first."""
+    rows = await session.scalars(sa.select(History).where(History.case_id == case_id).order_by(History.id))
+    return list(rows)

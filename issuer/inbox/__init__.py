@@ -1,0 +1,1 @@
+"""Provider events: stored once, handled once."""

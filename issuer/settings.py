@@ -1,0 +1,222 @@
+"""Settings come from environment variables; a secret may come from the file that `NAME_FILE` names.
+
+Two types, so that least privilege is a type: `ApiSettings` has no chain key and no decision key, `DaemonSettings` no
+webhook secret. Everything required is checked before any work is done, and a problem is one line naming the variable.
+docs/settings.md lists every variable; a test keeps it complete.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from issuer.errors import SettingsError
+from issuer.secrets import KeyRing, Secret
+
+PERSONA_API = "https://api.withpersona.com/api/v1"
+PERSONA_HOSTED = "https://inquiry.withpersona.com/verify"
+MIN_SECRET_CHARS = 16
+_WEAK = re.compile(r"(?i)change.?me|default|example|secret|password|test|xxx+")
+_ENVIRONMENTS = ("sandbox", "production")
+
+Positive = Annotated[int, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=1, le=65535)]
+
+
+class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One environment of one provider. `webhook_secrets` is empty in the daemon."""
+
+    environment: str
+    template: str
+    api_key: Secret
+    api_url: str
+    hosted_url: str
+    environment_id: str | None
+    webhook_secrets: tuple[Secret, ...] = ()
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What both processes need."""
+
+    env: Annotated[str, Meta(pattern="^(development|test|production)$")] = msgspec.field(
+        name="CLAIMWRIGHT_ENV", default="production"
+    )
+    database_url: Secret = msgspec.field(name="DATABASE_URL", default=Secret("sqlite:///claimwright.sqlite3"))
+    chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
+    persona_environment: str = msgspec.field(name="PERSONA_ENVIRONMENT", default="sandbox")
+    persona_api_url: str = msgspec.field(name="PERSONA_API_BASE_URL", default=PERSONA_API)
+    persona_hosted_url: str = msgspec.field(name="PERSONA_HOSTED_URL", default=PERSONA_HOSTED)
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
+        name="CLAIMWRIGHT_LOG_LEVEL", default="info"
+    )
+    persona: tuple[ProviderSettings, ...] = msgspec.field(name="persona", default=())  # filled in by `load`
+
+
+class ApiSettings(Settings, frozen=True, kw_only=True):
+    """The process that faces the internet."""
+
+    host: str = msgspec.field(name="CLAIMWRIGHT_API_HOST", default="127.0.0.1")
+    port: Port = msgspec.field(name="CLAIMWRIGHT_API_PORT", default=8000)
+    workers: Positive = msgspec.field(name="CLAIMWRIGHT_API_WORKERS", default=1)
+    webhook_tolerance_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_WEBHOOK_TOLERANCE_SECONDS", default=300)
+    redirect_hosts: str = msgspec.field(name="CLAIMWRIGHT_REDIRECT_HOSTS", default="")
+
+
+class DaemonSettings(Settings, frozen=True, kw_only=True):
+    """The process that signs."""
+
+    rpc_url: Secret = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
+    deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
+    decision_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DECISION_KEYS")
+    data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
+    sender_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEYSTORE", default=None)
+    sender_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_PASSWORD", default=None)
+    sender_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEY", default=None)
+    claim_signer_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_KEYSTORE", default=None)
+    claim_signer_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_PASSWORD", default=None)
+    claim_signer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_KEY", default=None)
+    depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
+    max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
+    batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
+
+
+class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`claimwright deploy`: the one command that needs the deployer's key."""
+
+    rpc_url: Secret = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
+    chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
+    deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
+    deployer_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEYSTORE", default=None)
+    deployer_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_PASSWORD", default=None)
+    deployer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEY", default=None)
+    sender: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(name="CLAIMWRIGHT_SENDER_ADDRESS")
+    claim_signer: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(
+        name="CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS"
+    )
+
+
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Commands that only need the database: `migrate`, `key …`, `event list`."""
+
+    database_url: Secret = msgspec.field(name="DATABASE_URL", default=Secret("sqlite:///claimwright.sqlite3"))
+
+
+# The vendor's customary names; with two environments each takes the suffix `_SANDBOX` or `_PRODUCTION`.
+PERSONA_VARIABLES = ("PERSONA_API_KEY", "PERSONA_WEBHOOK_SECRET", "PERSONA_TEMPLATE_ID", "PERSONA_ENVIRONMENT_ID")
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def load(kind: type[T], env: Mapping[str, str]) -> T:
+    """Read and check one settings type. Raises `SettingsError` naming the first variable that is wrong."""
+    values: dict[str, object] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.name == "persona":
+            values["persona"] = _persona(env, webhooks=issubclass(kind, ApiSettings))
+            continue
+        text = lookup(env, field.encode_name)
+        if text is not None:
+            values[field.encode_name] = text
+        elif field.required:
+            raise SettingsError(field.encode_name, "is required and not set")
+    try:
+        settings = msgspec.convert(values, kind, strict=False, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        raise _named(error) from None
+    _check(settings)
+    return settings
+
+
+def lookup(env: Mapping[str, str], name: str) -> str | None:
+    """The value of `name`, or the content of the file that `name_FILE` names, without its last line break."""
+    path = env.get(f"{name}_FILE")
+    if path:
+        if env.get(name):
+            raise SettingsError(name, f"is set twice, here and in {name}_FILE; keep one")
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{name}_FILE", f"cannot be read: {type(error).__name__}") from None
+    return env.get(name) or None
+
+
+def _secret(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    return value
+
+
+def _named(error: msgspec.ValidationError) -> SettingsError:
+    text, _, path = str(error).partition(" - at `$.")
+    return SettingsError(path.rstrip("`") or "settings", text[:1].lower() + text[1:])
+
+
+def _persona(env: Mapping[str, str], *, webhooks: bool) -> tuple[ProviderSettings, ...]:
+    names = tuple(re.split(r"[\s,]+", (env.get("PERSONA_ENVIRONMENT") or "sandbox").strip()))
+    if len(set(names)) != len(names) or any(name not in _ENVIRONMENTS for name in names):
+        raise SettingsError("PERSONA_ENVIRONMENT", f"must be one or both of {', '.join(_ENVIRONMENTS)}")
+    return tuple(_persona_environment(env, name, suffixed=len(names) > 1, webhooks=webhooks) for name in names)
+
+
+def _persona_environment(env: Mapping[str, str], name: str, *, suffixed: bool, webhooks: bool) -> ProviderSettings:
+    suffix = f"_{name.upper()}" if suffixed else ""
+
+    def need(variable: str) -> str:
+        value = lookup(env, variable + suffix)
+        if value is None:
+            raise SettingsError(variable + suffix, "is required and not set")
+        return value
+
+    secrets: tuple[Secret, ...] = ()
+    if webhooks:
+        variable = "PERSONA_WEBHOOK_SECRET" + suffix
+        secrets = tuple(Secret(part) for part in re.split(r"[\s,]+", need("PERSONA_WEBHOOK_SECRET").strip()) if part)
+        for secret in secrets:
+            strong(variable, secret)
+    key = Secret(need("PERSONA_API_KEY"))
+    strong("PERSONA_API_KEY" + suffix, key)
+    return ProviderSettings(
+        environment=name,
+        template=need("PERSONA_TEMPLATE_ID"),
+        api_key=key,
+        api_url=env.get("PERSONA_API_BASE_URL") or PERSONA_API,
+        hosted_url=env.get("PERSONA_HOSTED_URL") or PERSONA_HOSTED,
+        environment_id=lookup(env, "PERSONA_ENVIRONMENT_ID" + suffix),
+        webhook_secrets=secrets,
+    )
+
+
+def strong(name: str, secret: Secret) -> None:
+    """Refuse a secret that is short or looks like a placeholder."""
+    value = secret.reveal()
+    if len(value) < MIN_SECRET_CHARS:
+        raise SettingsError(name, f"is shorter than {MIN_SECRET_CHARS} characters")
+    if len(set(value)) < 6 or (len(value) < 32 and _WEAK.search(value)):
+        raise SettingsError(name, "looks like a placeholder; use the real value")
+
+
+def _check(settings: msgspec.Struct) -> None:
+    if isinstance(settings, Settings):
+        for variable, url in (
+            ("PERSONA_API_BASE_URL", settings.persona_api_url),
+            ("PERSONA_HOSTED_URL", settings.persona_hosted_url),
+        ):
+            _safe_url(variable, url, plain=settings.env != "production")
+    if isinstance(settings, DaemonSettings):
+        KeyRing.parse("CLAIMWRIGHT_DECISION_KEYS", settings.decision_keys)
+        KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", settings.data_keys)
+        if settings.decision_keys == settings.data_keys:
+            raise SettingsError("CLAIMWRIGHT_DATA_KEYS", "must differ from CLAIMWRIGHT_DECISION_KEYS")
+
+
+def _safe_url(name: str, url: str, *, plain: bool) -> None:
+    parts = urlsplit(url)
+    loopback = parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if parts.scheme == "https" and parts.hostname:
+        return
+    if not (parts.scheme == "http" and loopback and plain):
+        raise SettingsError(name, "must be an https URL (http only for loopback, outside production)")
