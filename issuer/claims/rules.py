@@ -40,7 +40,8 @@ S = ClaimStatus
 
 MOVES: dict[ClaimStatus, frozenset[ClaimStatus]] = {
     # queued > revoking: a claim that was signed once and came back has its signature in public calldata.
-    S.QUEUED: frozenset({S.SIGNED, S.CANCELLED, S.REVOKING}),
+    # queued > confirmed: preflight found exactly this claim on chain already. queued > failed: its decision has no proof.
+    S.QUEUED: frozenset({S.SIGNED, S.CANCELLED, S.REVOKING, S.CONFIRMED, S.FAILED}),
     S.SIGNED: frozenset({S.MINED, S.QUEUED, S.FAILED, S.REVOKING}),
     # mined > signed: a reorg took the block; the same bytes are sent again, so the claim is not free to be re-signed.
     S.MINED: frozenset({S.CONFIRMED, S.SIGNED, S.QUEUED, S.FAILED, S.REVOKING}),
