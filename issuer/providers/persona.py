@@ -23,7 +23,7 @@ from issuer.providers.persona_inquiry import (
 )
 from issuer.providers.persona_wire import identifier
 from issuer.providers.persona_wire import reference as valid_reference
-from issuer.providers.protocol import Reading, Session, StartCheck, Started
+from issuer.providers.protocol import Provider, Reading, Session, StartCheck, Started
 
 DEFAULT_BASE_URL: Final = "https://api.withpersona.com/api/v1"
 DEFAULT_HOSTED_URL: Final = "https://inquiry.withpersona.com/verify"
@@ -31,8 +31,8 @@ _PAGE_SIZE = 50
 _MOST_PAGES = 4
 
 
-class PersonaProvider:
-    """One Persona environment, through one API key. Implements `Provider`.
+class PersonaProvider(Provider):
+    """One Persona environment, through one API key.
 
     `template_ids` limits what `start` opens; empty means any. `expected_environment_id` (`env_...`) makes every
     answer prove that the key is of that environment. `http` is borrowed when given. `clock` in Unix seconds.

@@ -15,7 +15,7 @@ import msgspec
 
 from issuer.errors import SettingsError, WebhookRefused
 from issuer.providers.persona_wire import identifier, moment, reference, word
-from issuer.providers.protocol import Event
+from issuer.providers.protocol import Event, WebhookDoor
 
 SIGNATURE_HEADER: Final = "persona-signature"
 
@@ -41,8 +41,8 @@ _MOST_GROUPS = 4  # rotation needs two; each further one would cost an HMAC over
 _SHORTEST_SECRET = 16
 
 
-class PersonaDoor:
-    """Verifies and reads the webhooks of one Persona environment. Implements `WebhookDoor`.
+class PersonaDoor(WebhookDoor):
+    """Verifies and reads the webhooks of one Persona environment.
 
     `secrets` are whole strings as Persona shows them, `wbhsec_` included; several while one is being rotated.
     `tolerance_seconds` is our policy, Persona documents none: replays inside it are stopped by the event key.
@@ -98,7 +98,7 @@ class PersonaDoor:
         return any(matches)
 
     def parse(self, body: bytes) -> Event:
-        """Read a verified body. Raises `WebhookRefused("malformed")` only if there is no event id to keep."""
+        """Read a verified body. Raises `WebhookRefused("malformed")` if it is no JSON or has no event id to keep."""
         event = _event(body)
         # Raised here and not in an except clause: a decoder's error may quote the body and must not be chained.
         if event is None:
