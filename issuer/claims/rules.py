@@ -40,7 +40,7 @@ S = ClaimStatus
 
 MOVES: dict[ClaimStatus, frozenset[ClaimStatus]] = {
     # queued > revoking: a claim that was signed once and came back has its signature in public calldata.
-    # queued > confirmed: preflight found exactly this claim on chain already. queued > failed: its decision has no proof.
+    # queued > confirmed: this very claim is on chain already. queued > failed: its decision is not proved.
     S.QUEUED: frozenset({S.SIGNED, S.CANCELLED, S.REVOKING, S.CONFIRMED, S.FAILED}),
     S.SIGNED: frozenset({S.MINED, S.QUEUED, S.FAILED, S.REVOKING}),
     # mined > signed: a reorg took the block; the same bytes are sent again, so the claim is not free to be re-signed.

@@ -1,0 +1,154 @@
+"""Every query on claims, and the one function that moves one. Nothing here commits."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
+
+from issuer import history
+from issuer.cases.rules import CaseStatus
+from issuer.cases.tables import Case, Decision
+from issuer.chain.tables import TransactionClaim
+from issuer.claims import rules
+from issuer.claims.rules import IN_FORCE, ClaimStatus
+from issuer.claims.tables import Claim
+from issuer.db import for_update
+
+
+def move(
+    session: AsyncSession,
+    claim: Claim,
+    target: ClaimStatus,
+    *,
+    at: datetime,
+    cause: str,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Move a claim and append the history row that says why. Raises `IllegalMove`."""
+    source = claim.status
+    claim.status = rules.move(ClaimStatus(source), target)
+    claim.updated_at = at
+    history.record(
+        session,
+        case_id=claim.case_id,
+        claim_id=claim.id,
+        at=at,
+        source=source,
+        target=target,
+        cause=cause,
+        detail=detail,
+    )
+
+
+async def get(session: AsyncSession, claim_id: str, tenant_id: str = "default") -> Claim | None:
+    return await session.scalar(sa.select(Claim).where(Claim.id == claim_id, Claim.tenant_id == tenant_id))
+
+
+async def locked(session: AsyncSession, claim_ids: Collection[str]) -> list[Claim]:
+    """The rows, locked in one order for all callers, so that two transactions cannot wait for each other."""
+    statement = sa.select(Claim).where(Claim.id.in_(claim_ids)).order_by(Claim.id)
+    rows = await session.scalars(for_update(statement, session).execution_options(populate_existing=True))
+    return list(rows)
+
+
+async def of_cases(session: AsyncSession, case_ids: Collection[str]) -> dict[str, list[Claim]]:
+    """Claims by case, oldest first; every asked case has an entry."""
+    found: dict[str, list[Claim]] = defaultdict(list)
+    statement = sa.select(Claim).where(Claim.case_id.in_(case_ids)).order_by(Claim.id)
+    for claim in await session.scalars(statement):
+        found[claim.case_id].append(claim)
+    return {case_id: found[case_id] for case_id in case_ids}
+
+
+async def of_case_locked(session: AsyncSession, case_id: str) -> list[Claim]:
+    statement = sa.select(Claim).where(Claim.case_id == case_id).order_by(Claim.id)
+    return list(await session.scalars(for_update(statement, session).execution_options(populate_existing=True)))
+
+
+async def waiting_for(session: AsyncSession, identity: str, topic: str, chain_id: int) -> Claim | None:
+    """The claim that waits to be signed for this identity and topic, if any."""
+    statement = sa.select(Claim).where(
+        Claim.identity == identity,
+        Claim.topic == topic,
+        Claim.chain_id == chain_id,
+        Claim.status == ClaimStatus.QUEUED,
+    )
+    return await session.scalar(for_update(statement, session))
+
+
+async def in_force_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
+    """Other claims that stand, or may, on the identities and topics of `claims`."""
+    wanted = {(claim.identity, claim.topic, claim.chain_id) for claim in claims}
+    if not wanted:
+        return []
+    statement = sa.select(Claim).where(
+        Claim.status.in_(IN_FORCE), sa.tuple_(Claim.identity, Claim.topic, Claim.chain_id).in_(wanted)
+    )
+    return list(await session.scalars(for_update(statement, session)))
+
+
+async def next_revision(session: AsyncSession, case_id: str, topic: str, chain_id: int) -> int:
+    statement = sa.select(sa.func.count()).where(
+        Claim.case_id == case_id, Claim.topic == topic, Claim.chain_id == chain_id
+    )
+    return int(await session.scalar(statement) or 0)
+
+
+async def ready(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> Sequence[tuple[Claim, Case]]:
+    """Claims to sign now, oldest first: queued, due, still backed, and with nothing in flight for their identity and topic."""
+    other = aliased(Claim)
+    in_flight = sa.exists().where(
+        other.identity == Claim.identity,
+        other.topic == Claim.topic,
+        other.chain_id == Claim.chain_id,
+        other.status.in_(IN_FORCE - {ClaimStatus.CONFIRMED}),
+    )
+    statement = (
+        sa.select(Claim, Case)
+        .join(Case, Case.id == Claim.case_id)
+        .where(
+            Claim.chain_id == chain_id,
+            Claim.status == ClaimStatus.QUEUED,
+            Claim.next_try_at <= now,
+            Case.status == CaseStatus.APPROVED,
+            Case.person_ruling.is_(None),
+            Case.redacted_at.is_(None),
+            ~in_flight,
+        )
+        .order_by(Claim.id)
+        .limit(limit)
+    )
+    return [(claim, case) for claim, case in await session.execute(statement)]
+
+
+async def to_revoke(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> list[Claim]:
+    """Claims whose revocation is not on its way yet, oldest first."""
+    on_its_way = sa.exists().where(
+        TransactionClaim.claim_id == Claim.id,
+        TransactionClaim.purpose == "revoke",
+        TransactionClaim.resolved_at.is_(None),
+    )
+    statement = (
+        sa.select(Claim)
+        .where(
+            Claim.chain_id == chain_id,
+            Claim.status == ClaimStatus.REVOKING,
+            Claim.next_try_at <= now,
+            ~on_its_way,
+        )
+        .order_by(Claim.id)
+        .limit(limit)
+    )
+    return list(await session.scalars(statement))
+
+
+async def decisions_of(session: AsyncSession, claims: Iterable[Claim]) -> dict[str, Decision]:
+    """The newest decision of each claim's case, by case id."""
+    case_ids = {claim.case_id for claim in claims}
+    newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id.in_(case_ids)).group_by(Decision.case_id)
+    rows = await session.scalars(sa.select(Decision).where(Decision.id.in_(newest)))
+    return {decision.case_id: decision for decision in rows}
