@@ -1,0 +1,22 @@
+"""Payload filters: an Enterprise setting that lets only some payloads through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def matches(wanted: Any, actual: Any) -> bool:
+    """Is `wanted` a subset of `actual`? ``$or`` holds a list of alternatives."""
+    if isinstance(wanted, dict):
+        for key, value in wanted.items():
+            if key == "$or":
+                if not any(matches(option, actual) for option in value):
+                    return False
+            elif not isinstance(actual, dict) or key not in actual:
+                return False
+            elif not matches(value, actual[key]):
+                return False
+        return True
+    if isinstance(actual, list) and not isinstance(wanted, list):
+        return any(matches(wanted, item) for item in actual)
+    return bool(wanted == actual)
