@@ -4,15 +4,17 @@ A step of work is `async with db.write() as session:`, one SQL transaction that 
 not at all. Nothing deeper commits, and nothing inside the block speaks to a network.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]  # it ships without types
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -22,6 +24,12 @@ from issuer.errors import StoreBusy
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 BUSY_TIMEOUT_MS = 10_000
+
+# Answers that another try may change; a missing table or a broken constraint is not one of them.
+_SQLITE_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
+# SQLSTATE, Appendix A of the PostgreSQL manual: connection, rollback, resources, intervention, system, and a lock,
+# an idle transaction or a statement that ran out of time.
+_POSTGRESQL_PASSING = ("08", "40", "53", "57", "58", "55P03", "25P03")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -59,6 +67,29 @@ class Base(DeclarativeBase):
     tenant_id: Mapped[str] = mapped_column(sa.String(64), default="default", server_default="default", sort_order=-1)
 
 
+@contextmanager
+def store_errors() -> Iterator[None]:
+    """Turn what passes by waiting into `StoreBusy`; every other database error stays what it is."""
+    try:
+        yield
+    except PoolTimeout as error:
+        raise StoreBusy("the database is busy: no free connection") from error
+    except (DBAPIError, asyncpg.PostgresError) as error:
+        if passing(error):
+            raise StoreBusy(f"the database did not answer: {type(error).__name__}") from error
+        raise
+
+
+def passing(error: DBAPIError | asyncpg.PostgresError) -> bool:
+    """Does waiting help?"""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(error, DBAPIError) and (error.connection_invalidated or isinstance(error, InterfaceError)):
+        return True
+    name = getattr(cause, "sqlite_errorname", None) or ""
+    state = getattr(cause, "sqlstate", None) or ""
+    return name.startswith(_SQLITE_PASSING) or state.startswith(_POSTGRESQL_PASSING)
+
+
 def normalise_url(url: str) -> sa.URL:
     """`sqlite:///file` and `postgresql://…` mean their async drivers."""
     parsed = make_url(url)
@@ -72,6 +103,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.url = normalise_url(url)
         self.dialect = self.url.get_backend_name()
+        self._writer = asyncio.Lock()
         self.engine = self._sqlite() if self.is_sqlite else self._postgresql(pool_size)
 
     @property
@@ -100,16 +132,29 @@ class Database:
 
     @asynccontextmanager
     async def _session(self, *, writes: bool = False) -> AsyncIterator[AsyncSession]:
-        try:
-            async with AsyncSession(self.engine, expire_on_commit=False) as session:
-                await session.connection(execution_options={"claimwright_writes": writes})
+        with store_errors():
+            async with self._turn(writes), AsyncSession(self.engine, expire_on_commit=False) as session:
+                try:
+                    await session.connection(execution_options={"claimwright_writes": writes})
+                except OSError as error:  # no connection at all; a time-out is one of these too
+                    raise StoreBusy(f"the database cannot be reached: {type(error).__name__}") from error
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeout, ConnectionError) as error:
-            raise StoreBusy(f"the database did not answer: {type(error).__name__}") from error
-        except DBAPIError as error:
-            if error.connection_invalidated:
-                raise StoreBusy("the database connection was cut") from error
-            raise
+
+    @asynccontextmanager
+    async def _turn(self, writes: bool) -> AsyncIterator[None]:
+        """Writers of this process take turns on SQLite: its own way of waiting is to sleep and try again."""
+        if not (writes and self.is_sqlite):
+            yield
+            return
+        try:
+            async with asyncio.timeout(BUSY_TIMEOUT_MS / 1000):
+                await self._writer.acquire()
+        except TimeoutError:
+            raise StoreBusy("the database is busy: other writers of this process held it too long") from None
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     async def aclose(self) -> None:
         await self.engine.dispose()

@@ -1,0 +1,12 @@
+"""Every table of the house, so that `metadata` is whole wherever it is read."""
+
+import issuer.access.tables
+import issuer.cases.tables
+import issuer.chain.tables
+import issuer.claims.tables
+import issuer.history
+import issuer.inbox.tables
+import issuer.queue.tables  # noqa: F401 - imported so that their tables are known
+from issuer.db import Base
+
+metadata = Base.metadata
