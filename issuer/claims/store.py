@@ -77,7 +77,8 @@ async def waiting_for(session: AsyncSession, identity: str, topic: str, chain_id
         Claim.chain_id == chain_id,
         Claim.status == ClaimStatus.QUEUED,
     )
-    return await session.scalar(for_update(statement, session))
+    claim: Claim | None = await session.scalar(for_update(statement, session))
+    return claim
 
 
 async def in_force_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
@@ -99,7 +100,7 @@ async def next_revision(session: AsyncSession, case_id: str, topic: str, chain_i
 
 
 async def ready(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> Sequence[tuple[Claim, Case]]:
-    """Claims to sign now, oldest first: queued, due, still backed, and with nothing in flight for their identity and topic."""
+    """Claims to sign now, oldest first: queued, due, still backed, nothing in flight for their identity and topic."""
     other = aliased(Claim)
     in_flight = sa.exists().where(
         other.identity == Claim.identity,
@@ -146,9 +147,8 @@ async def to_revoke(session: AsyncSession, chain_id: int, *, now: datetime, limi
     return list(await session.scalars(statement))
 
 
-async def decisions_of(session: AsyncSession, claims: Iterable[Claim]) -> dict[str, Decision]:
-    """The newest decision of each claim's case, by case id."""
-    case_ids = {claim.case_id for claim in claims}
+async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> dict[str, Decision]:
+    """The newest decision of each case that has one."""
     newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id.in_(case_ids)).group_by(Decision.case_id)
     rows = await session.scalars(sa.select(Decision).where(Decision.id.in_(newest)))
     return {decision.case_id: decision for decision in rows}

@@ -1,0 +1,136 @@
+"""Apply one reading to one case, inside the caller's transaction: move, history, sealed decision, claims."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer import history
+from issuer.cases import rules
+from issuer.cases.levels import LEVELS
+from issuer.cases.rules import CaseStatus, Standing, Verdict
+from issuer.cases.tables import Case, Decision
+from issuer.claims import queueing
+from issuer.claims import store as claims
+from issuer.claims.rules import ClaimStatus, on_reversal
+from issuer.db import EPOCH, MICROSECOND, for_update
+from issuer.ids import new_id
+from issuer.providers.protocol import Reading
+from issuer.secrets import KeyRing
+
+DECISION_MAC = "decision"
+SETTLED = frozenset({CaseStatus.APPROVED, CaseStatus.DECLINED})
+
+
+def standing(case: Case) -> Standing:
+    assert case.check_ref is not None  # a case without a check has no reading
+    return Standing(
+        status=CaseStatus(case.status),
+        check_ref=case.check_ref,
+        reference=case.subject_id,
+        template=case.template,
+        environment=case.environment,
+        evidence_at=case.evidence_at,
+        person_ruling=case.person_ruling,
+    )
+
+
+def decision_message(case: Case, decision: Decision) -> bytes:
+    """Everything that a claim will rest on, in one canonical form: change any of it and the MAC no longer fits."""
+    parts = {
+        "tenant": case.tenant_id,
+        "case": case.id,
+        "subject": case.subject_id,
+        "wallet": case.wallet,
+        "chains": case.chain_ids,
+        "level": case.level,
+        "provider": case.provider,
+        "environment": case.environment,
+        "check": case.check_ref,
+        "template": case.template,
+        "decision": decision.id,
+        "outcome": decision.outcome,
+        "status": decision.provider_status,
+        "decided_at": (decision.decided_at - EPOCH) // MICROSECOND,
+        "read_at": (decision.read_at - EPOCH) // MICROSECOND,
+    }
+    return msgspec.json.encode(parts, order="deterministic")
+
+
+def is_proved(case: Case, decision: Decision, keys: KeyRing) -> bool:
+    """Did a daemon that holds the decision key read exactly this decision for exactly this case?"""
+    return keys.verify(DECISION_MAC, decision_message(case, decision), decision.mac)
+
+
+async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
+    statement = for_update(sa.select(Case).where(Case.id == case_id), session)
+    case: Case | None = await session.scalar(statement.execution_options(populate_existing=True))
+    return case
+
+
+async def apply(
+    session: AsyncSession,
+    case: Case,
+    reading: Reading,
+    *,
+    at: datetime,
+    cause: str,
+    keys: KeyRing,
+    issuance: queueing.Issuance,
+    identities: Mapping[int, str],
+) -> Verdict:
+    """Weigh a reading and do what the verdict says. `identities` are Identity addresses by chain id, where known.
+
+    An approval queues claims on the chains whose identity is known; the sweep queues the rest. A decline takes back
+    whatever this case backs, whatever state it is in.
+    """
+    verdict = rules.weigh(standing(case), reading)
+    if verdict.outcome in ("moved", "no_change"):
+        case.evidence_at = max(filter(None, (case.evidence_at, reading.evidence_at)))
+        case.updated_at = at
+    if verdict.forbid_issue:
+        case.redacted_at = case.redacted_at or at
+        await _take_back(session, case, at=at, cause="redacted", only=frozenset({ClaimStatus.QUEUED}))
+    if verdict.target is None:
+        return verdict
+    source = case.status
+    case.status = rules.move(CaseStatus(case.status), verdict.target)
+    decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
+    history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
+    if verdict.target in SETTLED:
+        decision = await _seal(session, case, reading, keys)
+        if verdict.target is CaseStatus.APPROVED:
+            await queueing.queue_claims(session, case, decision, LEVELS[case.level], issuance, identities, at=at)
+        else:
+            await _take_back(session, case, at=at, cause=cause)
+    return verdict
+
+
+async def _seal(session: AsyncSession, case: Case, reading: Reading, keys: KeyRing) -> Decision:
+    decision = Decision(
+        id=new_id("dec"),
+        tenant_id=case.tenant_id,
+        case_id=case.id,
+        outcome=case.status,
+        provider_status=reading.status,
+        decided_at=reading.decided_at or reading.evidence_at,
+        read_at=reading.read_at,
+    )
+    decision.mac = keys.mac(DECISION_MAC, decision_message(case, decision))
+    session.add(decision)
+    await session.flush()
+    return decision
+
+
+async def _take_back(
+    session: AsyncSession, case: Case, *, at: datetime, cause: str, only: frozenset[ClaimStatus] | None = None
+) -> None:
+    for claim in await claims.of_case_locked(session, case.id):
+        if only is not None and claim.status not in only:
+            continue
+        target = on_reversal(ClaimStatus(claim.status), signature_exists=claim.signature is not None)
+        if target is not None:
+            claim.next_try_at = at
+            claims.move(session, claim, target, at=at, cause=cause)

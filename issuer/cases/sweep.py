@@ -1,0 +1,68 @@
+"""What the periodic sweep looks for in the tables: work whose wake-up was lost, and cases that fell silent."""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer.cases.rules import OPEN, CaseStatus
+from issuer.cases.tables import Case, Decision
+from issuer.claims.tables import Claim
+from issuer.inbox.tables import InboxEvent
+
+GRACE = timedelta(seconds=5)  # a fresh event has a job of its own; only an older one was forgotten
+AGAIN = timedelta(seconds=30)
+
+
+async def forgotten_events(session: AsyncSession, *, now: datetime, limit: int) -> list[str]:
+    """Unhandled events that are due, oldest first; each is put off so that the next sweep leaves it alone."""
+    statement = (
+        sa.select(InboxEvent.id)
+        .where(InboxEvent.handled_at.is_(None), InboxEvent.next_try_at <= now, InboxEvent.received_at <= now - GRACE)
+        .order_by(InboxEvent.id)
+        .limit(limit)
+    )
+    ids = list(await session.scalars(statement))
+    await session.execute(sa.update(InboxEvent).where(InboxEvent.id.in_(ids)).values(next_try_at=now + AGAIN))
+    return ids
+
+
+async def case_of_check(session: AsyncSession, provider: str, environment: str, check_ref: str) -> Case | None:
+    """The case that opened this check at this provider, in this environment."""
+    statement = sa.select(Case).where(
+        Case.provider == provider, Case.environment == environment, Case.check_ref == check_ref
+    )
+    case: Case | None = await session.scalar(statement)
+    return case
+
+
+async def silent_cases(session: AsyncSession, *, now: datetime, limit: int) -> list[str]:
+    """Cases that nobody told us about for a while and whose check could have moved: open ones, and approvals."""
+    statement = (
+        sa.select(Case.id)
+        .where(Case.status.in_(OPEN | {CaseStatus.APPROVED}), Case.next_check_at <= now, Case.check_ref.is_not(None))
+        .order_by(Case.next_check_at)
+        .limit(limit)
+    )
+    return list(await session.scalars(statement))
+
+
+async def approved_without_claims(session: AsyncSession, *, now: datetime, limit: int) -> list[str]:
+    """Approved cases whose newest decision has no claim yet: the chain was away, or an older claim was in the way."""
+    newer = sa.orm.aliased(Decision)
+    statement = (
+        sa.select(Case.id)
+        .join(Decision, Decision.case_id == Case.id)
+        .where(
+            Case.status == CaseStatus.APPROVED,
+            Case.person_ruling.is_(None),
+            Case.redacted_at.is_(None),
+            Case.next_check_at <= now,
+            Decision.outcome == CaseStatus.APPROVED,
+            ~sa.exists().where(newer.case_id == Case.id, newer.id > Decision.id),
+            ~sa.exists().where(Claim.decision_id == Decision.id),
+        )
+        .order_by(Decision.id)
+        .limit(limit)
+    )
+    return list(await session.scalars(statement))

@@ -1,0 +1,215 @@
+"""The daemon's step for cases: an event rings, the provider is asked, the case moves.
+
+Each step is: look (a read), ask (provider and chain, no transaction open), then one short write that checks again.
+A step may be repeated at any time by anybody: what is done already is found done.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer.cases import evidence, sweep
+from issuer.cases.levels import LEVELS
+from issuer.cases.rules import CaseStatus
+from issuer.cases.tables import Case
+from issuer.claims import queueing
+from issuer.claims import store as claims
+from issuer.clock import now as clock_now
+from issuer.db import Database
+from issuer.errors import ClaimwrightError, ProviderError, ProviderNotFound, ProviderUnavailable
+from issuer.inbox.tables import InboxEvent
+from issuer.providers.protocol import Outcome, Provider, Reading
+from issuer.queue.port import INBOX, Queue
+from issuer.secrets import KeyRing
+
+log = structlog.get_logger(__name__)
+
+# wallet > its Identity on each chain that answers, existing or predicted
+Identities = Callable[[str], Awaitable[Mapping[int, str]]]
+
+ALARMING = frozenset({"unknown_status", "other_check", "other_environment", "other_template", "other_reference"})
+LONGEST_WAIT = timedelta(minutes=10)
+
+
+class CaseWorker:
+    """`wake` is called after a commit that left something to sign. Times in seconds."""
+
+    def __init__(
+        self,
+        db: Database,
+        queue: Queue,
+        providers: Mapping[tuple[str, str], Provider],
+        *,
+        decision_keys: KeyRing,
+        issuance: queueing.Issuance,
+        identities: Identities,
+        wake: Callable[[], None],
+        silent_seconds: float = 600.0,
+        clock: Callable[[], datetime] = clock_now,
+    ) -> None:
+        self._db = db
+        self._queue = queue
+        self._providers = providers
+        self._keys = decision_keys
+        self._issuance = issuance
+        self._identities = identities
+        self._wake = wake
+        self._silent = timedelta(seconds=silent_seconds)
+        self._clock = clock
+
+    async def handle_event(self, event_id: str) -> None:
+        """Handle one inbox event to its end. Raises `ProviderUnavailable` (and stays unhandled) if waiting helps."""
+        async with self._db.read() as session:
+            event = await session.get(InboxEvent, event_id)
+            if event is None or event.handled_at is not None:
+                return None
+            case = await _case_of(session, event)
+        if not event.known or event.check_ref is None:
+            return await self._settle(event_id, "not_followed")
+        if case is None:
+            return await self._settle(event_id, "unknown_check")
+        try:
+            await self.read_again(case, cause="provider", event_id=event_id)
+        except ProviderNotFound:
+            await self._settle(event_id, "provider_forgot", case_id=case.id)
+        except ProviderError as error:
+            await self._put_off(event_id, error)
+            if isinstance(error, ProviderUnavailable):
+                raise
+            log.error("provider_refused_reading", event_id=event_id, case_id=case.id, error_code=error.code)
+        return None
+
+    async def read_again(self, case: Case, *, cause: str, event_id: str | None = None) -> None:
+        """Ask the provider about one case and apply the answer."""
+        assert case.check_ref is not None  # found by it
+        reading = await self._provider(case).fetch(case.check_ref)
+        identities = await self._known_identities(case) if reading.outcome is Outcome.APPROVED else {}
+        async with self._db.write() as session:
+            await self._apply(session, case.id, reading, cause, event_id, identities)
+        self._wake()
+
+    async def sweep(self, *, limit: int = 100, readings: int = 3) -> None:
+        """Rebuild forgotten work from the tables. `readings` bounds the provider calls of one sweep."""
+        now = self._clock()
+        async with self._db.write() as session:
+            forgotten = await sweep.forgotten_events(session, now=now, limit=limit)
+            if forgotten:
+                await self._queue.enqueue(session, INBOX, forgotten)
+        async with self._db.read() as session:
+            unclaimed = await sweep.approved_without_claims(session, now=now, limit=limit)
+        for case_id in unclaimed:
+            await self._queue_missing_claims(case_id)
+        async with self._db.read() as session:
+            silent = [case for case_id in await sweep.silent_cases(session, now=now, limit=readings)
+                      if (case := await session.get(Case, case_id)) is not None]  # fmt: skip
+        for case in silent:
+            await self._read_silent(case)
+
+    async def _apply(
+        self,
+        session: AsyncSession,
+        case_id: str,
+        reading: Reading,
+        cause: str,
+        event_id: str | None,
+        identities: Mapping[int, str],
+    ) -> None:
+        now = self._clock()
+        case = await evidence.locked_case(session, case_id)
+        assert case is not None  # cases are never deleted
+        verdict = await evidence.apply(
+            session,
+            case,
+            reading,
+            at=now,
+            cause=cause,
+            keys=self._keys,
+            issuance=self._issuance,
+            identities=identities,
+        )
+        case.next_check_at = now + self._wait(case, complete=bool(identities))
+        if verdict.outcome in ALARMING:
+            log.warning("reading_not_applied", case_id=case_id, reason=verdict.outcome)
+        if event_id is not None:
+            event = await session.get(InboxEvent, event_id)
+            if event is not None and event.handled_at is None:
+                event.handled_at, event.outcome, event.case_id = now, verdict.outcome, case_id
+
+    def _wait(self, case: Case, *, complete: bool) -> timedelta:
+        """How long a case may stay silent. An approval is looked at rarely, unless it still lacks its claims."""
+        if case.status != CaseStatus.APPROVED:
+            return self._silent
+        return self._silent * 24 if complete else timedelta(0)
+
+    async def _known_identities(self, case: Case) -> Mapping[int, str]:
+        """Empty when the chain does not answer: the decision counts all the same, its claims are queued later."""
+        try:
+            return await self._identities(case.wallet)
+        except ClaimwrightError as error:
+            log.warning("identity_not_read", case_id=case.id, error_code=error.code)
+            return {}
+
+    async def _queue_missing_claims(self, case_id: str) -> None:
+        async with self._db.read() as session:
+            case = await session.get(Case, case_id)
+        assert case is not None  # just selected
+        identities = await self._known_identities(case)
+        async with self._db.write() as session:
+            case = await evidence.locked_case(session, case_id)
+            assert case is not None
+            now = self._clock()
+            decision = (await claims.newest_decisions(session, [case_id])).get(case_id)
+            still = case.status == CaseStatus.APPROVED and case.person_ruling is None and case.redacted_at is None
+            proved = decision is not None and evidence.is_proved(case, decision, self._keys)
+            if decision is None or not still or not proved:
+                case.next_check_at = now + self._silent
+                return
+            queued = await queueing.queue_claims(
+                session, case, decision, LEVELS[case.level], self._issuance, identities, at=now
+            )
+            case.next_check_at = now + (self._silent * 24 if queued else sweep.GRACE)
+        self._wake()
+
+    async def _read_silent(self, case: Case) -> None:
+        try:
+            await self.read_again(case, cause="sweep")
+        except ClaimwrightError as error:
+            log.warning("silent_case_not_read", case_id=case.id, error_code=error.code)
+            async with self._db.write() as session:
+                again = await evidence.locked_case(session, case.id)
+                assert again is not None
+                again.next_check_at = self._clock() + self._silent
+
+    async def _settle(self, event_id: str, outcome: str, case_id: str | None = None) -> None:
+        async with self._db.write() as session:
+            event = await session.get(InboxEvent, event_id)
+            if event is None or event.handled_at is not None:
+                return
+            if outcome == "unknown_check" and await _case_of(session, event) is not None:
+                await self._queue.enqueue(session, INBOX, [event_id])  # the case learnt its check in between
+                return
+            event.handled_at, event.outcome, event.case_id = self._clock(), outcome, case_id
+
+    async def _put_off(self, event_id: str, error: ProviderError) -> None:
+        async with self._db.write() as session:
+            event = await session.get(InboxEvent, event_id)
+            if event is None or event.handled_at is not None:
+                return
+            event.attempts += 1
+            event.outcome = error.code
+            wait = min(LONGEST_WAIT, timedelta(seconds=2.0 ** min(event.attempts, 10)))
+            event.next_try_at = self._clock() + wait
+
+    def _provider(self, case: Case) -> Provider:
+        found = self._providers.get((case.provider, case.environment))
+        if found is None:
+            raise ProviderError(f"no {case.provider} {case.environment} is configured")
+        return found
+
+
+async def _case_of(session: AsyncSession, event: InboxEvent) -> Case | None:
+    if event.check_ref is None:
+        return None
+    return await sweep.case_of_check(session, event.provider, event.environment, event.check_ref)

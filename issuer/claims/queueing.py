@@ -1,0 +1,108 @@
+"""From an approved case to queued claims, inside the caller's transaction."""
+
+import os
+from collections.abc import Mapping
+from datetime import datetime
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer import history
+from issuer.cases.levels import Level
+from issuer.cases.tables import Case, Decision
+from issuer.chain.rules import is_local
+from issuer.claims import rules, store
+from issuer.claims.rules import ClaimStatus
+from issuer.claims.tables import Claim
+from issuer.ids import new_id
+from issuer.secrets import KeyRing
+
+SALT = "claim-salt"
+SALT_BYTES = 32
+
+
+class Issuance(msgspec.Struct, frozen=True, kw_only=True):
+    """What new claims are made with: the ClaimIssuer of each chain, and the keys that seal salts."""
+
+    claim_issuers: Mapping[int, str]
+    data_keys: KeyRing
+
+
+def may_reach(environment: str, chain_id: int) -> bool:
+    """A sandbox decision never reaches a live chain, and an unknown chain id is live."""
+    return environment == "production" or is_local(chain_id)
+
+
+async def queue_claims(
+    session: AsyncSession,
+    case: Case,
+    decision: Decision,
+    level: Level,
+    issuance: Issuance,
+    identities: Mapping[int, str],
+    *,
+    at: datetime,
+) -> list[Claim]:
+    """One claim per topic and chain of the level. Chains that are unknown here or out of reach are left out."""
+    queued = []
+    for chain_id in case.chain_ids:
+        if chain_id not in identities or not may_reach(case.environment, chain_id):
+            continue
+        for topic in level.topics:
+            identity = identities[chain_id]
+            if await _makes_room(session, identity, str(topic), chain_id, decision, at):
+                queued.append(await _queue(session, case, decision, level, issuance, identity, topic, chain_id, at))
+    return queued
+
+
+async def _makes_room(
+    session: AsyncSession, identity: str, topic: str, chain_id: int, decision: Decision, at: datetime
+) -> bool:
+    """The newest approval supersedes one that still waits. One whose signature exists is left to finish first."""
+    waiting = await store.waiting_for(session, identity, topic, chain_id)
+    if waiting is None:
+        return True
+    if waiting.signature is not None or waiting.decision_id >= decision.id:
+        return False
+    store.move(session, waiting, ClaimStatus.CANCELLED, at=at, cause="superseded")
+    await session.flush()
+    return True
+
+
+async def _queue(
+    session: AsyncSession,
+    case: Case,
+    decision: Decision,
+    level: Level,
+    issuance: Issuance,
+    identity: str,
+    topic: int,
+    chain_id: int,
+    at: datetime,
+) -> Claim:
+    claim_id = new_id("clm")
+    claim = Claim(
+        id=claim_id,
+        tenant_id=case.tenant_id,
+        case_id=case.id,
+        decision_id=decision.id,
+        revision=await store.next_revision(session, case.id, str(topic), chain_id),
+        wallet=case.wallet,
+        identity=identity,
+        topic=str(topic),
+        chain_id=chain_id,
+        form=level.form,
+        onchain_id="0x" + rules.onchain_id(issuance.claim_issuers[chain_id], topic).hex(),
+        status=ClaimStatus.QUEUED,
+        validity_seconds=level.validity_seconds,
+        salt=issuance.data_keys.seal(SALT, os.urandom(SALT_BYTES), row=claim_id),
+        next_try_at=at,
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(claim)
+    history.record(
+        session, case_id=case.id, claim_id=claim_id, at=at, source=None, target=ClaimStatus.QUEUED, cause="approved"
+    )
+    await session.flush()
+    return claim
