@@ -46,9 +46,11 @@ def read_arguments(arguments: list[str]) -> tuple[int, dict[str, str]]:
     return port, {name: value for name, value in given.items() if value is not None}
 
 
-def free_port() -> int:
+def free_port(wanted: int) -> int:
+    """Return `wanted`, or any free port for 0. Raises OSError if something else has it."""
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, wanted))
         port: int = probe.getsockname()[1]
         return port
 
@@ -88,7 +90,7 @@ async def serve(settings: Settings, port: int, parent: int) -> None:
         raise SystemExit(f"the server did not start on {HOST}:{port}")
     print(json.dumps({"url": settings.base_url, "pid": os.getpid()}), flush=True)
     await asyncio.wait({serving, watching, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(serving), STOP_WITHIN)
     # Nothing is kept, so nothing is lost by not waiting for a slow receiver or client.
@@ -103,7 +105,11 @@ def main() -> int:
     except Refused as reason:
         print(reason, file=sys.stderr)
         return 2
-    port = port or free_port()
+    try:
+        port = free_port(port)
+    except OSError as error:
+        print(f"cannot listen on {HOST}:{port}: {error.strerror}", file=sys.stderr)
+        return 2
     asyncio.run(serve(replace(settings, base_url=f"http://{HOST}:{port}"), port, parent))
     return 0
 

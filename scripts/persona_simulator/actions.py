@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Response, post
 
 from scripts.persona_simulator import lifecycle, runs
@@ -12,6 +10,7 @@ from scripts.persona_simulator.errors import bad_request
 from scripts.persona_simulator.inquiries import answer_inquiry, link_meta
 from scripts.persona_simulator.model import Inquiry
 from scripts.persona_simulator.state import World
+from scripts.persona_simulator.wire import Json
 
 SIMULATED = {
     "start_inquiry": lifecycle.start,
@@ -122,7 +121,7 @@ async def perform_simulate_actions(request: Call, world: World, inquiry_id: str)
     return answer_inquiry(request, world, item)
 
 
-def _read_action(action: Any) -> tuple[str, str | None]:
+def _read_action(action: Json) -> tuple[str, str | None]:
     kind = action.get("type") if isinstance(action, dict) else None
     if kind in SIMULATED:
         return kind, None

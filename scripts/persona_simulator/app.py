@@ -56,7 +56,7 @@ def create_app(settings: Settings) -> Litestar:
             *webhooks.ROUTES,
             *listings.ROUTES,
         ],
-        middleware=[Edge(world)],
+        middleware=[Edge()],
     )
     app = Litestar(
         route_handlers=[api, control.router(), *pages.ROUTES],

@@ -90,9 +90,7 @@ def answer_one(
     return answer(status, document)
 
 
-def page_of(
-    request: Call, items: Iterable[T], id_of: Callable[[T], str]
-) -> tuple[list[T], JsonObject]:
+def page_of(request: Call, items: Iterable[T], id_of: Callable[[T], str]) -> tuple[list[T], JsonObject]:
     """Cut one page out of `items` (newest first) and write its relative links."""
     params = request.query_params
     try:
@@ -124,17 +122,15 @@ def page_of(
 
 def _link(request: Call, name: str, value: str) -> str:
     kept = [
-        (key, text)
-        for key, text in request.query_params.multi_items()
-        if key not in ("page[after]", "page[before]")
+        (key, text) for key, text in request.query_params.multi_items() if key not in ("page[after]", "page[before]")
     ]
     query = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in [*kept, (name, value)])
     return f"{request.url.path}?{query}"
 
 
-def found(table: dict[str, T], id: str) -> T:
+def found(table: dict[str, T], key: str) -> T:
     """Look up an object. Raises 404 ``Record not found``."""
-    item = table.get(id)
+    item = table.get(key)
     if item is None:
         raise not_found()
     return item

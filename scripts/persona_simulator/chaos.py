@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from scripts.persona_simulator.wire import JsonObject
+from scripts.persona_simulator.wire import Json, JsonObject
 
 SWITCHES = (
     "duplicate",
@@ -36,7 +35,7 @@ class Switch:
         return {"count": self.count, "events": self.events, "seconds": self.seconds}
 
 
-def read_switch(name: str, value: Any) -> Switch | None:
+def read_switch(name: str, value: Json) -> Switch | None:
     """Read ``true``, ``false``, a count, or ``{"count", "events", "seconds"}``.
 
     A bare number means seconds for ``delay`` and a count for every other switch.

@@ -145,9 +145,7 @@ class Courier:
         self._settle(delivery, made, now)
         return attempt
 
-    async def post(
-        self, url: str, body: bytes, headers: dict[str, str]
-    ) -> tuple[int | None, str | None]:
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int | None, str | None]:
         """POST the bytes once. Answers (status, None), or (None, reason) without an answer."""
         if httpx.URL(url).host not in LOOPBACK:
             return None, "the simulator delivers to loopback addresses only"

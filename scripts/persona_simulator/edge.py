@@ -8,12 +8,20 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
-from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
+from litestar.types import (
+    ASGIApp,
+    HTTPReceiveMessage,
+    HTTPScope,
+    Message,
+    Receive,
+    Scope,
+    Send,
+)
 
 from scripts.persona_simulator.connections import cut
 from scripts.persona_simulator.errors import ApiError, bad_request
@@ -52,28 +60,29 @@ class Edge(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
-        world, method, path = self._world, scope["method"], scope["path"]  # type: ignore[typeddict-item]
+        # From the application, because Litestar copies middleware and what it holds.
+        world: World = scope["litestar_app"].state.world
+        method, path = cast(HTTPScope, scope)["method"], scope["path"]
         key = authorised(scope, world.settings.api_keys)
         if key is None:
             title = None if header(scope, b"authorization") is None else "Token is invalid"
             await _send(send, error_answer(ApiError(401, title=title)), [])
             return
         faults = world.faults
-        if not world.rate_limit.hit(world.clock.now()) or faults.take(
-            method, path, ("rate_limited",)
-        ):
-            await _send(send, error_answer(ApiError(429)), self._headers())
+        if not world.rate_limit.hit(world.clock.now()) or faults.take(method, path, ("rate_limited",)):
+            await _send(send, error_answer(ApiError(429)), extra_headers(world))
             return
         for fault in faults.take(method, path, ("slow",)):
             await asyncio.sleep(fault.seconds)
         acting = faults.take(method, path, ("status", "drop", "lie"))
         try:
             body = await _read(receive)
-            answer = await self._once(scope, key, body, acting, send, next_app)
+
+            async def work() -> Answer:
+                return await _work(scope, body, acting, next_app)
+
+            answer = await _once(world, scope, key, body, work)
         except ApiError as error:
             answer = error_answer(error)
         if any(fault.kind == "drop" for fault in acting) and cut(scope):
@@ -82,47 +91,44 @@ class Edge(ASGIMiddleware):
             if fault.kind == "lie" and answer.body:
                 lied = encode(tell_lie(fault.lie, json.loads(answer.body)))
                 answer = Answer(answer.status, answer.headers, lied)
-        await _send(send, answer, self._headers())
-
-    async def _once(
-        self,
-        scope: Scope,
-        key: str,
-        body: bytes,
-        acting: list[Fault],
-        send: Send,
-        next_app: ASGIApp,
-    ) -> Answer:
-        async def work() -> Answer:
-            for fault in acting:
-                if fault.kind == "status" and fault.when == "before":
-                    return error_answer(ApiError(fault.status, title="Internal server error"))
-            answer = await _run(scope, body, send, next_app)
-            for fault in acting:
-                if fault.kind == "status":
-                    return error_answer(ApiError(fault.status, title="Internal server error"))
-            return answer
-
-        idempotency_key = header(scope, b"idempotency-key")
-        if scope["method"] != "POST" or not idempotency_key:  # type: ignore[typeddict-item]
-            return await work()
-        mark = fingerprint("POST", scope["path"], scope["query_string"], body)
-        now = self._world.clock.now()
-        return await self._world.replays.once((key, idempotency_key), mark, now, work)
-
-    def _headers(self) -> list[tuple[str, str]]:
-        settings = self._world.settings
-        return [
-            ("Request-Id", new_id("req")),
-            ("Persona-Environment-Id", settings.environment_id),
-            ("Persona-Organization-Id", settings.organization_id),
-            *self._world.rate_limit.headers(self._world.clock.now()),
-        ]
+        await _send(send, answer, extra_headers(world))
 
 
-async def _run(scope: Scope, body: bytes, send: Send, next_app: ASGIApp) -> Answer:
+async def _once(world: World, scope: Scope, key: str, body: bytes, work: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Do the work, or replay what an earlier request with the same Idempotency-Key got."""
+    idempotency_key = header(scope, b"idempotency-key")
+    if cast(HTTPScope, scope)["method"] != "POST" or not idempotency_key:
+        return await work()
+    mark = fingerprint("POST", scope["path"], scope["query_string"], body)
+    return await world.replays.once((key, idempotency_key), mark, world.clock.now(), work)
+
+
+async def _work(scope: Scope, body: bytes, acting: list[Fault], next_app: ASGIApp) -> Answer:
+    """Run the route, unless a status fault stands before it or falsifies its result."""
+    fault = next((fault for fault in acting if fault.kind == "status"), None)
+    if fault is None:
+        return await _run(scope, body, next_app)
+    if fault.when == "after":
+        await _run(scope, body, next_app)
+    return error_answer(ApiError(fault.status))
+
+
+def extra_headers(world: World) -> list[tuple[str, str]]:
+    """What every authenticated answer carries; a replay has a request id of its own."""
+    return [
+        ("Request-Id", new_id("req")),
+        ("Persona-Environment-Id", world.settings.environment_id),
+        ("Persona-Organization-Id", world.settings.organization_id),
+        *world.rate_limit.headers(world.clock.now()),
+    ]
+
+
+async def _run(scope: Scope, body: bytes, next_app: ASGIApp) -> Answer:
     """Run the route on a body already read, and keep its response instead of sending it."""
-    _check_headers(scope)
+    try:
+        _check_headers(scope)
+    except ApiError as error:
+        return error_answer(error)  # stored like every other 400
     replayed: HTTPReceiveMessage = {"type": "http.request", "body": body, "more_body": False}
     started: dict[str, Any] = {}
     chunks: list[bytes] = []
@@ -152,7 +158,8 @@ def _check_headers(scope: Scope) -> None:
 
 
 async def _read(receive: Receive) -> bytes:
-    chunks, size = [], 0
+    chunks: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":

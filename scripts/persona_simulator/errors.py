@@ -18,7 +18,7 @@ TITLES = {
 class ApiError(Exception):
     """An answer other than success. `details` may be None, as on 401, 404 and 429."""
 
-    def __init__(self, status: int, details: str | None = None, *, title: str | None = None):
+    def __init__(self, status: int, details: str | None = None, *, title: str | None = None) -> None:
         super().__init__(details or title or TITLES.get(status, "Internal server error"))
         self.status = status
         self.title = title or TITLES.get(status, "Internal server error")

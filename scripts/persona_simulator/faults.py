@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
 
-from scripts.persona_simulator.wire import JsonObject
+from scripts.persona_simulator.wire import Json, JsonObject
 
 KINDS = ("rate_limited", "status", "slow", "drop", "lie")
 LIES = ("unknown_status", "extra_keys", "missing_relationships")
@@ -29,8 +28,8 @@ class Fault:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def read_fault(given: Any) -> Fault:
-    """Read one fault. Raises ValueError with the reason."""
+def read_fault(given: Json) -> Fault:
+    """Read one fault. Raises ValueError or TypeError with the reason."""
     if not isinstance(given, dict) or set(given) - set(Fault.__slots__):
         raise ValueError(f"a fault is an object with keys from {', '.join(Fault.__slots__)}")
     fault = Fault(**given)
@@ -40,9 +39,9 @@ def read_fault(given: Any) -> Fault:
         raise ValueError("when must be before or after")
     if fault.lie not in LIES:
         raise ValueError(f"lie must be one of {', '.join(LIES)}")
-    if not (isinstance(fault.times, int) and fault.times > 0):
+    if fault.times < 1:
         raise ValueError("times must be a positive integer")
-    if not (isinstance(fault.status, int) and 400 <= fault.status <= 599):
+    if not 400 <= fault.status <= 599:
         raise ValueError("status must be between 400 and 599")
     return fault
 
@@ -58,9 +57,7 @@ class Faults:
         acting = [
             fault
             for fault in self.waiting
-            if fault.kind in kinds
-            and fault.method.upper() in ("*", method)
-            and fnmatchcase(path, fault.path)
+            if fault.kind in kinds and fault.method.upper() in ("*", method) and fnmatchcase(path, fault.path)
         ]
         for fault in acting:
             fault.times -= 1

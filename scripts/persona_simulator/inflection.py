@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+
+from scripts.persona_simulator.wire import Json
 
 STYLES = ("kebab", "camel", "snake")
 _LETTER = re.compile(r"-([a-z])")
@@ -30,7 +31,7 @@ def inflect_field(key: str, style: str) -> str:
     return inflect(kebab, style)
 
 
-def inflect_keys(value: Any, style: str) -> Any:
+def inflect_keys(value: Json, style: str) -> Json:
     """Write all keys of a nested structure in the given style."""
     if style == "kebab":
         return value
@@ -52,11 +53,8 @@ def field_key(key: str) -> str:
     return joined.replace("-", "_")
 
 
-def read_keys(value: Any, *, raw: frozenset[str] = frozenset({"fields", "payload-filter"})) -> Any:
+def read_keys(value: Json, *, raw: frozenset[str] = frozenset({"fields", "payload-filter"})) -> Json:
     """Bring a request body to kebab keys; what stands under a `raw` key is left alone."""
     if isinstance(value, dict):
-        return {
-            kebab(key): item if kebab(key) in raw else read_keys(item, raw=raw)
-            for key, item in value.items()
-        }
+        return {kebab(key): item if kebab(key) in raw else read_keys(item, raw=raw) for key, item in value.items()}
     return [read_keys(item, raw=raw) for item in value] if isinstance(value, list) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from litestar import Response, delete, get, patch, post
 
@@ -22,7 +22,7 @@ from scripts.persona_simulator.ids import new_id
 from scripts.persona_simulator.inflection import field_key
 from scripts.persona_simulator.model import Account, Inquiry
 from scripts.persona_simulator.state import World
-from scripts.persona_simulator.wire import JsonObject, moment
+from scripts.persona_simulator.wire import Json, JsonObject, moment
 
 TEMPLATE_KEYS = ("template-id", "inquiry-template-id", "inquiry-template-version-id")
 DEFAULT_ACCOUNT_TYPE = "acttp_SimulatorUser00000000000000000"
@@ -35,7 +35,7 @@ def answer_inquiry(
     return answer_one(request, world, snapshot, status=status, meta=meta)
 
 
-def write_fields(item: Inquiry, given: Any) -> None:
+def write_fields(item: Inquiry, given: Json) -> None:
     """Set fields from a flat map of key to value, keys in any casing."""
     if not isinstance(given, dict):
         raise bad_request("data.attributes.fields must be an object")
@@ -100,8 +100,7 @@ async def create_inquiry(request: Call, world: World) -> Response[bytes]:
     attributes, meta = part_of(body, "data", "attributes"), part_of(body, "meta")
     template_id, version_id = _template(world, attributes)
     life = {
-        phase: _seconds(meta, f"expiration-after-{phase}-interval-seconds")
-        for phase in ("create", "start", "resume")
+        phase: _seconds(meta, f"expiration-after-{phase}-interval-seconds") for phase in ("create", "start", "resume")
     }
     item = Inquiry(
         id=new_id("inq"),
@@ -151,7 +150,7 @@ async def list_inquiries(request: Call, world: World) -> Response[bytes]:
     return answer(200, {"data": data, "links": links})
 
 
-FILTERS = {
+FILTERS: dict[str, Callable[[Inquiry], str | None]] = {
     "inquiry-id": lambda item: item.id,
     "account-id": lambda item: item.account_id,
     "reference-id": lambda item: item.reference_id,

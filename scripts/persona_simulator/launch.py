@@ -1,7 +1,7 @@
 """Start a simulator as a child process: for the demo, the dev stack, tests and benchmarks.
 
-    with launch.start(webhook_url=url) as persona:
-        httpx.get(persona.api + "/inquiries", headers=persona.headers)
+with launch.start(webhook_url=url) as persona:
+    httpx.get(persona.api + "/inquiries", headers=persona.headers)
 """
 
 from __future__ import annotations

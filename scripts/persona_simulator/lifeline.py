@@ -25,5 +25,5 @@ def tie_to_parent() -> int:
 async def parent_gone(parent: int) -> None:
     """Return once the parent is another process than it was."""
     # Also covers a parent that died before the kernel was asked, and systems without prctl.
-    while os.getppid() == parent:
+    while os.getppid() == parent:  # noqa: ASYNC110 - nothing announces it to a process that has no kernel's help
         await asyncio.sleep(INTERVAL)

@@ -29,7 +29,7 @@ def _one_of(request: Call, name: str, value: str | None) -> bool:
 
 def _event(request: Call, world: World, event: Event) -> JsonObject:
     view = view_of(request, world)
-    names = None if view.version == FLAT_VERSION else []
+    names: list[str] | None = None if view.version == FLAT_VERSION else []
     return view.event(event, select_included(event.payload, names))
 
 
@@ -83,9 +83,7 @@ async def redact_account(request: Call, world: World, account_id: str) -> Respon
 @get("/inquiry-sessions")
 async def list_sessions(request: Call, world: World) -> Response[bytes]:
     chosen = [
-        session
-        for session in reversed(world.sessions.values())
-        if _one_of(request, "inquiry-id", session.inquiry_id)
+        session for session in reversed(world.sessions.values()) if _one_of(request, "inquiry-id", session.inquiry_id)
     ]
     page, links = page_of(request, chosen, lambda session: session.id)
     view = view_of(request, world)

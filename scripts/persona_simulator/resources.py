@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from scripts.persona_simulator.state import World
 
 
-def ref(kind: str, id: str | None) -> JsonObject:
-    return {"data": {"type": kind, "id": id} if id else None}
+def ref(kind: str, key: str | None) -> JsonObject:
+    return {"data": {"type": kind, "id": key} if key else None}
 
 
 def inquiry(world: World, item: Inquiry) -> JsonObject:
@@ -47,7 +47,7 @@ def inquiry(world: World, item: Inquiry) -> JsonObject:
         "reviewer": ref(*item.reviewer) if item.reviewer else ref("user", None),
         "reports": world.refs(item.reports),
         "verifications": world.refs(item.verifications),
-        "sessions": {"data": [{"type": "inquiry-session", "id": id} for id in item.sessions]},
+        "sessions": {"data": [{"type": "inquiry-session", "id": key} for key in item.sessions]},
         "documents": world.refs(item.documents),
         "selfies": world.refs(item.selfies),
     }
@@ -137,9 +137,7 @@ def template(template_id: str, version_id: str) -> list[JsonObject]:
             "type": "inquiry-template",
             "id": template_id,
             "attributes": {"status": "active", "name": "Simulated KYC"},
-            "relationships": {
-                "latest-published-version": ref("inquiry-template-version", version_id)
-            },
+            "relationships": {"latest-published-version": ref("inquiry-template-version", version_id)},
         },
         {
             "type": "inquiry-template-version",
@@ -160,10 +158,7 @@ def webhook(item: Webhook) -> JsonObject:
             "description": item.description,
             "url": item.url,
             "secret": item.secrets[0].value,
-            "secrets": [
-                {"value": secret.value, "expires-at": seconds(secret.expires_at)}
-                for secret in item.secrets
-            ],
+            "secrets": [{"value": secret.value, "expires-at": seconds(secret.expires_at)} for secret in item.secrets],
             "api-version": item.api_version,
             "api-key-inflection": item.api_key_inflection,
             "api-attributes-blocklist": list(item.attributes_blocklist),
@@ -184,7 +179,7 @@ def inquiry_snapshot(world: World, item: Inquiry) -> Snapshot:
     if item.account_id in world.accounts:
         included.append(account(world.accounts[item.account_id]))
     included += template(item.template_id, item.template_version_id)
-    included += [session(world.sessions[id]) for id in item.sessions if id in world.sessions]
+    included += [session(world.sessions[key]) for key in item.sessions if key in world.sessions]
     parts = [*item.verifications, *item.documents, *item.selfies, *item.reports]
-    included += [part(world.parts[id]) for id in parts if id in world.parts]
+    included += [part(world.parts[key]) for key in parts if key in world.parts]
     return Snapshot(inquiry(world, item), included)

@@ -91,11 +91,7 @@ class View:
 
 def _flat(fields: dict[str, Any]) -> JsonObject:
     """The personal data that older versions repeat at the top level."""
-    return {
-        key.replace("_", "-"): item["value"]
-        for key, item in fields.items()
-        if key not in NOT_TOP_LEVEL
-    }
+    return {key.replace("_", "-"): item["value"] for key, item in fields.items() if key not in NOT_TOP_LEVEL}
 
 
 def select_included(snapshot: Snapshot, relationships: Iterable[str] | None) -> list[JsonObject]:

@@ -92,8 +92,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         template_ids=templates,
         environment_id=env.get("PERSONA_SIM_ENVIRONMENT_ID") or "env_SimulatorSandbox000000000000",
         organization_id=env.get("PERSONA_SIM_ORGANIZATION_ID") or "org_SimulatorOrganization0000000",
-        redirect_hosts=_listed(env.get("PERSONA_SIM_REDIRECT_HOSTS", ""))
-        or ("localhost", "127.0.0.1"),
+        redirect_hosts=_listed(env.get("PERSONA_SIM_REDIRECT_HOSTS", "")) or ("localhost", "127.0.0.1"),
         api_blocklist=_listed(env.get("PERSONA_SIM_API_BLOCKLIST", "")),
         delivery_timeout=timeout,
     )

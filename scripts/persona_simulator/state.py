@@ -95,7 +95,7 @@ class World:
         return self.record(name, resources.inquiry_snapshot(self, inquiry))
 
     def refs(self, ids: list[str]) -> JsonObject:
-        return {"data": [{"type": self.parts[id].type, "id": id} for id in ids]}
+        return {"data": [{"type": self.parts[key].type, "id": key} for key in ids]}
 
     def template_version(self, template_id: str) -> str:
         """The published version of a template; the same one for the life of the process."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 from litestar import Response, get, patch, post
 
@@ -24,7 +24,7 @@ from scripts.persona_simulator.inflection import STYLES
 from scripts.persona_simulator.model import Secret, Snapshot, Webhook
 from scripts.persona_simulator.serialise import VERSIONS
 from scripts.persona_simulator.state import World
-from scripts.persona_simulator.wire import JsonObject
+from scripts.persona_simulator.wire import Json, JsonObject
 
 SETTINGS = {
     "name": "name",
@@ -43,59 +43,38 @@ SETTINGS = {
 """Attribute name to our field, for everything a request may set."""
 
 
-def _text_list(value: Any) -> bool:
+def _text_list(value: Json) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
-def _state_in(value: Any, *states: str) -> bool:
+def _state_in(value: Json, *states: str) -> bool:
     return isinstance(value, dict) and value.get("state") in states
 
 
+INCLUDED = ("include_none", "include_all", "custom")
+RELATED = ("include_all", "include_none")
+CHECKS: dict[str, Callable[[Json], bool]] = {
+    "url": lambda value: isinstance(value, str) and value.startswith(("http://", "https://")),
+    "enabled-events": lambda value: _text_list(value),
+    "api-version": lambda value: value in VERSIONS,
+    "api-key-inflection": lambda value: value in STYLES,
+    "api-attributes-blocklist": lambda value: _text_list(value),
+    "included-allowlist": lambda value: _state_in(value, *INCLUDED),
+    "relationship-allowlist": lambda value: _state_in(value, *RELATED),
+}
+
+
 def _check(attributes: JsonObject) -> None:
-    checks: dict[str, bool] = {
-        name: ok
-        for name, ok in (
-            ("url", _is_url(attributes.get("url", "http://x"))),
-            ("enabled-events", _text_list(attributes.get("enabled-events", []))),
-            ("api-version", attributes.get("api-version", VERSIONS[0]) in VERSIONS),
-            ("api-key-inflection", attributes.get("api-key-inflection", "kebab") in STYLES),
-            (
-                "api-attributes-blocklist",
-                _text_list(attributes.get("api-attributes-blocklist", [])),
-            ),
-            (
-                "included-allowlist",
-                _state_in(
-                    attributes.get("included-allowlist", {"state": "custom"}),
-                    "include_none",
-                    "include_all",
-                    "custom",
-                ),
-            ),
-            (
-                "relationship-allowlist",
-                _state_in(
-                    attributes.get("relationship-allowlist", {"state": "include_all"}),
-                    "include_all",
-                    "include_none",
-                ),
-            ),
-        )
-    }
-    for name, ok in checks.items():
-        if not ok:
-            raise bad_request(f"data.attributes.{name} is not valid")
-    for name in attributes:
+    """Raise 400 for an attribute that webhooks do not have or a value it cannot take."""
+    for name, value in attributes.items():
         if name not in SETTINGS:
             raise bad_request(f"data.attributes.{name} is not an attribute of a webhook")
+        if name in CHECKS and not CHECKS[name](value):
+            raise bad_request(f"data.attributes.{name} is not valid")
     try:
         Blocklist(attributes.get("api-attributes-blocklist", []))
     except ValueError as error:
         raise bad_request(str(error)) from error
-
-
-def _is_url(value: Any) -> bool:
-    return isinstance(value, str) and value.startswith(("http://", "https://"))
 
 
 def _answer(request: Call, world: World, item: Webhook, status: int = 200) -> Response[bytes]:
@@ -149,9 +128,7 @@ async def update_webhook(request: Call, world: World, webhook_id: str) -> Respon
 
 
 @post("/webhooks/{webhook_id:str}/{verb:str}", status_code=200)
-async def change_webhook(
-    request: Call, world: World, webhook_id: str, verb: str
-) -> Response[bytes]:
+async def change_webhook(request: Call, world: World, webhook_id: str, verb: str) -> Response[bytes]:
     """``enable``, ``disable``, ``archive`` and ``rotate-secret``."""
     item = found(world.webhooks, webhook_id)
     if item.status == "archived":

@@ -10,7 +10,9 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-JsonObject = dict[str, Any]
+Json = Any
+"""Whatever a JSON document can hold; a name, so that every use of Any is a decision."""
+JsonObject = dict[str, Json]
 _ESCAPES = {
     "&": "\\u0026",
     "<": "\\u003c",
@@ -20,7 +22,7 @@ _ESCAPES = {
 }
 
 
-def encode(document: Any) -> bytes:
+def encode(document: Json) -> bytes:
     """Serialise to UTF-8 JSON bytes without spaces, ``& < >`` written as ``\\u0026`` and so on."""
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     # These characters can only occur inside JSON strings, so replacing the text is safe.
