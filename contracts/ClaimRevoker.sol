@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IdentityBase} from "./IdentityBase.sol";
+import {IClaimIssuer} from "./interfaces/IClaimIssuer.sol";
+import {ClaimTuple} from "./libraries/ClaimTuple.sol";
+import {ClaimWord} from "./libraries/ClaimWord.sol";
+import {Purposes} from "./libraries/Purposes.sol";
+import {Signatures} from "./libraries/Signatures.sol";
+
+/// @title Taking claims back: by (identity, topic), which no holder can dodge, and by signature, as ONCHAINID does
+abstract contract ClaimRevoker is IClaimIssuer, IdentityBase {
+    mapping(address identity => mapping(uint256 topic => uint16)) private _epochs;
+    mapping(bytes32 fingerprint => bool) private _revoked;
+
+    /// @inheritdoc IClaimIssuer
+    mapping(address operator => bool) public isOperator;
+
+    modifier onlyOperator() {
+        if (!isOperator[msg.sender] && !_senderHas(Purposes.MANAGEMENT)) revert SenderIsNotOperator();
+        _;
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function setOperator(address operator, bool allowed) external onlyManager {
+        if (operator == address(0)) revert ZeroAddress();
+        isOperator[operator] = allowed;
+        emit OperatorSet(operator, allowed);
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function revokeSubject(address identity, uint256 topic) external onlyOperator {
+        _nextEpoch(identity, topic);
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function revokeBatch(Revocation[] calldata items) external onlyOperator {
+        for (uint256 i = 0; i < items.length; ++i) {
+            Revocation calldata item = items[i];
+            // In the last epoch nothing is valid, so there is nothing to revoke.
+            if (item.epoch == ClaimWord.LAST_EPOCH || epochOf(item.identity, item.topic) != item.epoch) continue;
+            _nextEpoch(item.identity, item.topic);
+        }
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function revokeClaimBySignature(bytes calldata signature) external onlyManager {
+        if (_isRevoked(signature)) revert ClaimAlreadyRevoked();
+        _revoke(signature);
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function revokeClaim(bytes32 _claimId, address _identity) external onlyManager returns (bool) {
+        (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(_identity, _claimId);
+        if (!found || keccak256(abi.encode(address(this), claim.topic)) != _claimId) revert ClaimNotRegistered(_claimId);
+        // A hostile identity could show somebody else's signature: only one that is ours for this very claim is marked.
+        if (_isValid(_identity, claim.topic, claim.signature, claim.data)) _revoke(claim.signature);
+        _nextEpoch(_identity, claim.topic);
+        return true;
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function revokedClaims(bytes calldata _sig) external view returns (bool) {
+        return _isRevoked(_sig);
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function isClaimRevoked(bytes calldata _sig) external view returns (bool) {
+        return _isRevoked(_sig);
+    }
+
+    /// @inheritdoc IClaimIssuer
+    function epochOf(address identity, uint256 topic) public view returns (uint16) {
+        return _epochs[identity][topic];
+    }
+
+    function _isRevoked(bytes memory signature) internal view returns (bool) {
+        return _revoked[Signatures.fingerprint(signature)];
+    }
+
+    function _revoke(bytes memory signature) private {
+        _revoked[Signatures.fingerprint(signature)] = true;
+        emit ClaimRevoked(signature);
+    }
+
+    function _nextEpoch(address identity, uint256 topic) private {
+        uint16 epoch = _epochs[identity][topic];
+        if (epoch == ClaimWord.LAST_EPOCH) revert EpochExhausted();
+        _epochs[identity][topic] = ++epoch;
+        emit SubjectRevoked(identity, topic, epoch);
+    }
+}

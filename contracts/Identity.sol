@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {ClaimHolder} from "./ClaimHolder.sol";
+import {IdentityBase} from "./IdentityBase.sol";
+import {IIdentity} from "./interfaces/IIdentity.sol";
+import {CloneArguments} from "./libraries/CloneArguments.sol";
+
+/// @title A holder's identity: a clone whose code ends with its first manager and its adder
+/// @dev Nobody can upgrade it. The implementation itself has no manager and no adder, and so can do nothing.
+contract Identity is IdentityBase {
+    address private immutable IMPLEMENTATION = address(this);
+    address private immutable FACTORY = msg.sender;
+
+    /// @inheritdoc IIdentity
+    function adder() public view override returns (address adder_) {
+        (, adder_) = _arguments();
+    }
+
+    function _firstManager() internal view override returns (address firstManager) {
+        (firstManager, ) = _arguments();
+    }
+
+    function _isGuarded(address target) internal view override returns (bool) {
+        return target == address(this) || target == FACTORY || target == adder();
+    }
+
+    function _arguments() private view returns (address firstManager, address adder_) {
+        if (address(this) == IMPLEMENTATION) return (address(0), address(0));
+        return CloneArguments.read(address(this));
+    }
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {ClaimHolder} from "./ClaimHolder.sol";
+import {Executor} from "./Executor.sol";
+import {IERC734} from "./interfaces/IERC734.sol";
+import {IERC735} from "./interfaces/IERC735.sol";
+import {IIdentity} from "./interfaces/IIdentity.sol";
+import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
+import {Signatures} from "./libraries/Signatures.sol";
+
+/// @title What a holder's identity and the issuing identity have in common
+abstract contract IdentityBase is Executor, ClaimHolder {
+    /// @inheritdoc IIdentity
+    function initialize(address) external pure {
+        revert InitialKeyAlreadySetup();
+    }
+
+    /// @inheritdoc IIdentity
+    function getRecoveredAddress(bytes calldata sig, bytes32 dataHash) external pure returns (address) {
+        return Signatures.recoverFull(dataHash, sig);
+    }
+
+    /// @inheritdoc IIdentity
+    function version() external pure returns (string memory) {
+        return "1.0.0";
+    }
+
+    /// @inheritdoc IERC165
+    function supportsInterface(bytes4 interfaceId) public view virtual returns (bool) {
+        return
+            interfaceId == type(IERC165).interfaceId ||
+            interfaceId == type(IERC734).interfaceId ||
+            interfaceId == type(IERC735).interfaceId ||
+            interfaceId == type(IIdentity).interfaceId;
+    }
+
+    /// @dev The form that ONCHAINID knows.
+    function _isValid(
+        address identity,
+        uint256 topic,
+        bytes memory signature,
+        bytes memory data
+    ) internal view virtual override returns (bool) {
+        address signer = Signatures.recoverFull(Signatures.legacyDigest(identity, topic, data), signature);
+        if (signer == address(0)) return false;
+        bytes32 key = _keyOf(signer);
+        return _keyTypeOf(key) == KeyTypes.ECDSA && keyHasPurpose(key, Purposes.CLAIM);
+    }
+}

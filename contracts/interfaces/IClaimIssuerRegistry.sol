@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.20;
+
+/// @title Who may attest which topic; the one address that a contract asks
+/// @notice The first eight functions and three events have the ABI of T-REX's ITrustedIssuersRegistry (4.1.6), so that it can be plugged into a token.
+interface IClaimIssuerRegistry {
+    event TrustedIssuerAdded(address indexed trustedIssuer, uint256[] claimTopics);
+    event TrustedIssuerRemoved(address indexed trustedIssuer);
+    event ClaimTopicsUpdated(address indexed trustedIssuer, uint256[] claimTopics);
+    event FactoryAdded(address indexed factory);
+    event FactoryRemoved(address indexed factory);
+
+    error ZeroAddress();
+    error ZeroTopic();
+    error TopicRepeated(uint256 topic);
+    error NoTopics();
+    /// @notice 15 topics per issuer.
+    error TooManyTopics();
+    /// @notice 50 issuers.
+    error TooManyIssuers();
+    /// @notice 10 factories.
+    error TooManyFactories();
+    error IssuerAlreadyTrusted(address issuer);
+    error IssuerNotTrusted(address issuer);
+    error FactoryAlreadyTrusted(address factory);
+    error FactoryNotTrusted(address factory);
+
+    function addTrustedIssuer(address _trustedIssuer, uint256[] calldata _claimTopics) external;
+
+    /// @notice Takes effect on `isVerified` at once.
+    function removeTrustedIssuer(address _trustedIssuer) external;
+
+    /// @notice Replaces the topics of an issuer.
+    function updateIssuerClaimTopics(address _trustedIssuer, uint256[] calldata _claimTopics) external;
+
+    function getTrustedIssuers() external view returns (address[] memory);
+
+    function isTrustedIssuer(address _issuer) external view returns (bool);
+
+    function getTrustedIssuerClaimTopics(address _trustedIssuer) external view returns (uint256[] memory);
+
+    function getTrustedIssuersForClaimTopic(uint256 claimTopic) external view returns (address[] memory);
+
+    function hasClaimTopic(address _issuer, uint256 _claimTopic) external view returns (bool);
+
+    /// @notice Trusts a factory to say which wallet has which identity. Asked in the order of adding.
+    function addFactory(address factory) external;
+
+    function removeFactory(address factory) external;
+
+    function factories() external view returns (address[] memory);
+
+    /// @notice Whether the wallet's identity holds a valid claim on `topic` by a trusted issuer. Never reverts.
+    /// @dev A wallet that was linked to the identity later than the claim was issued does not count, unless the identity was made for it.
+    function isVerified(address wallet, uint256 topic) external view returns (bool);
+
+    /// @notice Whether an identity made by a trusted factory holds a valid claim on `topic` by a trusted issuer. Never reverts.
+    /// @dev The trusted issuer is asked, never the one that the claim names.
+    function isVerifiedIdentity(address identity, uint256 topic) external view returns (bool);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.20;
+
+/// @title Makes identities and says which wallet belongs to which
+/// @notice A wallet is linked to at most one identity. The address of an identity depends on its first wallet and its adder only.
+interface IIdentityFactory {
+    event Deployed(address indexed _addr);
+    event WalletLinked(address indexed wallet, address indexed identity);
+    event WalletUnlinked(address indexed wallet, address indexed identity);
+    event WalletLinkProposed(address indexed wallet, address indexed identity);
+    event WalletLinkWithdrawn(address indexed wallet, address indexed identity);
+    event DeployerSet(address indexed issuer, bool allowed);
+
+    error ZeroAddress();
+    error WalletAlreadyLinkedToIdentity(address wallet);
+    error WalletNotLinked(address wallet);
+    /// @notice Made before; its first wallet has been unlinked since. Link it by `proposeLink` and `acceptLink`.
+    error IdentityExists(address identity);
+    error NotAllowedToCreate(address sender);
+    error NotAllowedToLink(address sender);
+    error LinkNotProposed(address wallet, address identity);
+    error Expired(uint256 deadline);
+    error InvalidConsent();
+
+    /// @notice Makes the identity of `wallet`, which is its first manager, and links them.
+    /// @dev Sent by the wallet itself, or by a registered deployer that names itself as the adder.
+    function createFor(address wallet, address adder) external returns (address identity);
+
+    /// @notice The same by anyone who has the wallet's EIP-712 consent: `Consent(address wallet,address adder,uint256 deadline)` in the domain
+    /// {"Claimwright IdentityFactory", "1", chainId, this}. The signature is 65 or 64 bytes (EIP-2098), or ERC-1271.
+    /// @dev Needs no nonce: the identity that it makes can be made only once.
+    function createForWithConsent(
+        address wallet,
+        address adder,
+        uint256 deadline,
+        bytes calldata signature
+    ) external returns (address identity);
+
+    /// @notice Proposes `wallet` for the sender's identity: the one that a manager is linked to, or the identity itself (by `execute`).
+    function proposeLink(address wallet) external;
+
+    /// @notice Takes such a proposal back. Any manager of that identity, or the identity itself.
+    function withdrawLink(address wallet) external;
+
+    /// @notice Links the sender to `identity`. The proposal counts only while who made it is still a manager.
+    function acceptLink(address identity) external;
+
+    /// @notice Sent by that wallet, by a manager of its identity, or by the identity.
+    function unlinkWallet(address wallet) external;
+
+    /// @notice Lets a ClaimIssuer make identities that name it as the adder. Only the owner.
+    function setDeployer(address issuer, bool allowed) external;
+
+    function isDeployer(address issuer) external view returns (bool);
+
+    /// @notice Where `createFor(wallet, adder)` puts the identity.
+    function predict(address wallet, address adder) external view returns (address);
+
+    /// @notice The zero address if the wallet is not linked.
+    function getIdentity(address wallet) external view returns (address);
+
+    function getWallets(address identity) external view returns (address[] memory);
+
+    /// @notice Whether this factory made it. Never reverts.
+    function isIdentity(address identity) external view returns (bool);
+
+    /// @notice Whether `wallet` is linked to the identity that was made for it.
+    function isFirstWallet(address wallet) external view returns (bool);
+
+    /// @notice Unix seconds of the link, 0 if there is none.
+    function linkedAt(address wallet) external view returns (uint64);
+
+    function implementation() external view returns (address);
+}
