@@ -1,0 +1,170 @@
+"""What a node's answers look like, and the checks that make them values. No I/O.
+
+Every reader takes the undecoded `result` of one answer and raises `Garbled` for any other shape than the one that the
+Ethereum JSON-RPC specification (ethereum/execution-apis) gives.
+"""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from eth_utils.address import to_checksum_address
+from msgspec import Meta
+
+
+class Garbled(Exception):
+    """The answer is not what the specification says. The gateway turns it into `NodeUnavailable`."""
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The newest block. `timestamp` in Unix seconds, `base_fee` in wei per gas."""
+
+    number: int
+    hash: str
+    timestamp: int
+    base_fee: int
+
+
+class Log(msgspec.Struct, frozen=True):
+    """`address` in EIP-55, topics of 32 bytes each."""
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Hashes in lower case. A transaction that reverted is mined and not `succeeded`."""
+
+    tx_hash: str
+    block_number: int
+    block_hash: str
+    succeeded: bool
+    gas_used: int
+    logs: tuple[Log, ...]
+
+
+class Call(msgspec.Struct, frozen=True):
+    """A question to a contract, as if `sender` asked it."""
+
+    to: str
+    data: bytes
+    sender: str | None = None
+
+    def params(self) -> dict[str, str]:
+        fields = {"to": self.to, "data": "0x" + self.data.hex()}
+        return fields if self.sender is None else {"from": self.sender, **fields}
+
+
+Quantity = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{1,64}$")]
+Bytes = Annotated[str, Meta(pattern="^0x([0-9a-fA-F]{2})*$")]
+Hash = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{64}$")]
+Address = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")]
+
+
+class _Block(msgspec.Struct, frozen=True, rename="camel"):
+    number: Quantity
+    hash: Hash
+    timestamp: Quantity
+    base_fee_per_gas: Quantity
+
+
+class _BlockHash(msgspec.Struct, frozen=True):
+    number: Quantity
+    hash: Hash
+
+
+class _Log(msgspec.Struct, frozen=True):
+    address: Address
+    topics: Annotated[tuple[Hash, ...], Meta(max_length=4)]
+    data: Bytes
+
+
+class _Receipt(msgspec.Struct, frozen=True, rename="camel"):
+    transaction_hash: Hash
+    status: Annotated[str, Meta(pattern="^0x[01]$")]
+    gas_used: Quantity
+    logs: tuple[_Log, ...]
+    block_number: Quantity | None = None
+    block_hash: Hash | None = None
+
+
+class _Transaction(msgspec.Struct, frozen=True):
+    hash: Hash
+
+
+T = TypeVar("T")
+
+
+def _decode(raw: msgspec.Raw, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Garbled from None
+
+
+def quantity(raw: msgspec.Raw) -> int:
+    return int(_decode(raw, Quantity), 16)
+
+
+def data(raw: msgspec.Raw) -> bytes:
+    return bytes.fromhex(_decode(raw, Bytes)[2:])
+
+
+def tx_hash(raw: msgspec.Raw) -> str:
+    return _decode(raw, Hash).lower()
+
+
+def head(raw: msgspec.Raw) -> Head:
+    block = _decode(raw, _Block)
+    return Head(
+        number=int(block.number, 16),
+        hash=block.hash.lower(),
+        timestamp=int(block.timestamp, 16),
+        base_fee=int(block.base_fee_per_gas, 16),
+    )
+
+
+def block_hash(raw: msgspec.Raw, number: int) -> str | None:
+    """None: no such block. Another block than the one asked for is `Garbled`."""
+    block = _decode_optional(raw, _BlockHash)
+    if block is None:
+        return None
+    if int(block.number, 16) != number:
+        raise Garbled
+    return block.hash.lower()
+
+
+def transaction_known(raw: msgspec.Raw, asked: str) -> bool:
+    found = _decode_optional(raw, _Transaction)
+    if found is not None and found.hash.lower() != asked.lower():
+        raise Garbled
+    return found is not None
+
+
+def receipt(raw: msgspec.Raw, asked: str) -> Receipt | None:
+    """None: not in a block. The receipt of another transaction is `Garbled`."""
+    found = _decode_optional(raw, _Receipt)
+    if found is None or found.block_number is None or found.block_hash is None:
+        return None
+    if found.transaction_hash.lower() != asked.lower():
+        raise Garbled
+    return Receipt(
+        tx_hash=found.transaction_hash.lower(),
+        block_number=int(found.block_number, 16),
+        block_hash=found.block_hash.lower(),
+        succeeded=found.status == "0x1",
+        gas_used=int(found.gas_used, 16),
+        logs=tuple(_log(log) for log in found.logs),
+    )
+
+
+def _log(log: _Log) -> Log:
+    return Log(
+        address=to_checksum_address(log.address),
+        topics=tuple(bytes.fromhex(topic[2:]) for topic in log.topics),
+        data=bytes.fromhex(log.data[2:]),
+    )
+
+
+def _decode_optional(raw: msgspec.Raw, kind: type[T]) -> T | None:
+    return None if bytes(raw) == b"null" else _decode(raw, kind)
