@@ -20,11 +20,11 @@ import structlog
 from issuer.errors import ClaimwrightError
 
 # What may stand in a log line. Ids and hashes of ours, words from closed lists, numbers.
-KEYS = frozenset(
-    ("event", "level", "timestamp", "role", "where", "error_code", "reason", "result", "status", "request_id")
-    + ("case_id", "claim_id", "event_id", "tx_hash", "chain_id", "lane", "nonce", "attempt", "provider", "environment")
-    + ("duration_ms", "count", "port", "pid", "path", "method")
-)
+KEYS = frozenset({
+    "event", "level", "timestamp", "role", "where", "error_code", "reason", "result", "status", "request_id",
+    "case_id", "claim_id", "event_id", "tx_hash", "chain_id", "lane", "nonce", "attempt", "provider", "environment",
+    "duration_ms", "count", "port", "pid", "path", "method",
+})  # fmt: skip
 LONGEST_VALUE = 200
 
 # Loggers of others whose sentences say what a server does and quote no data.
