@@ -204,3 +204,11 @@ def for_update(statement: sa.Select[Any], session: AsyncSession, *, skip_locked:
     if session.get_bind().dialect.name == "sqlite":
         return statement
     return statement.with_for_update(skip_locked=skip_locked)
+
+
+async def store_time(session: AsyncSession) -> datetime:
+    """The database's clock, which all replicas share: leases are measured by it, never by a host's."""
+    if session.get_bind().dialect.name == "sqlite":
+        return datetime.now(UTC)  # one host, one clock
+    time: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    return time

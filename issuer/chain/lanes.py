@@ -1,0 +1,240 @@
+"""One lane: its lease, its nonces, and the order that never bends: sign, commit, send.
+
+crash before the commit   nothing happened: the nonce is unused and the signed bytes are gone
+crash after the commit    the stored bytes are sent again, unchanged, by whoever holds the lane next
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer.chain import fees, store
+from issuer.chain.fees import Fees
+from issuer.chain.gateway import Gateway, Head
+from issuer.chain.rules import ChainProfile, TxStatus
+from issuer.chain.signer import Signer
+from issuer.chain.store import Lease
+from issuer.chain.tables import Attempt, Lane, Transaction
+from issuer.chain.transactions import Plan, Signed, sign
+from issuer.clock import now as clock_now
+from issuer.db import Database
+from issuer.errors import LaneHeld, LaneLost
+from issuer.ids import new_id
+
+log = structlog.get_logger(__name__)
+
+LEASE = timedelta(seconds=5)
+MAX_UNMINED = 16
+
+# Called inside the transaction that stores a new transaction: link claims to it and move them, or raise.
+Link = Callable[[AsyncSession, Transaction], Awaitable[None]]
+
+
+class LaneKeeper:
+    """Used by one task at a time. Raises `LaneLost` when another process took over, `LaneHeld` when it may not sign."""
+
+    def __init__(
+        self,
+        db: Database,
+        gateway: Gateway,
+        sender: Signer,
+        *,
+        chain_id: int,
+        profile: ChainProfile,
+        clock: Callable[[], datetime] = clock_now,
+    ) -> None:
+        self._db = db
+        self._gateway = gateway
+        self._sender = sender
+        self._clock = clock
+        self.chain_id = chain_id
+        self.profile = profile
+        self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{new_id('own')[-8:]}"
+        self._lease: Lease | None = None
+        self._renew_at = 0.0
+
+    async def ensure(self) -> bool:
+        """Hold the lane: take it, or renew before the lease runs out. False while another process has it."""
+        time = asyncio.get_running_loop().time()
+        if self._lease is not None and time < self._renew_at:
+            return True
+        try:
+            if self._lease is None:
+                self._lease = await self._take()
+            else:
+                async with self._db.write() as session:
+                    await store.renew(session, self._lease, LEASE)
+        except LaneLost:
+            self._lease = None
+            raise
+        self._renew_at = time + LEASE.total_seconds() / 3
+        return self._lease is not None
+
+    async def release(self) -> None:
+        """Let the next process start at once."""
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            async with self._db.write() as session:
+                await store.release(session, lease)
+
+    async def unmined(self) -> list[Transaction]:
+        async with self._db.read() as session:
+            lane = await self._lane(session)
+            return await store.transactions(session, lane.id, TxStatus.SIGNED)
+
+    async def submit(self, plan: Plan, head: Head, link: Link) -> Transaction:
+        """Give the plan a nonce, sign it, commit it with what `link` writes, send it.
+
+        If anything fails up to the commit, nothing was used up and nothing was sent.
+        """
+        lease = self._held()
+        async with self._db.read() as session:
+            nonce = (await self._lane(session)).next_nonce
+        price = fees.opening(
+            base_fee=head.base_fee,
+            suggested_tip=await self._gateway.suggested_tip(),
+            min_tip=self.profile.min_tip,
+            max_fee=self.profile.max_fee,
+        )
+        await self._afford(lease, plan, price)
+        signed = await sign(self._sender, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
+        async with self._db.write() as session:
+            await store.take_nonce(session, lease, nonce)
+            transaction = self._row(lease, plan, nonce)
+            session.add(transaction)
+            await session.flush()
+            session.add(self._attempt(transaction.id, signed))
+            await link(session, transaction)
+        await self._send([signed.raw])
+        return transaction
+
+    async def resend(self, head: Head) -> None:
+        """Push what is stored and not mined, lowest nonce first; raise the fee of a lowest one that cannot enter."""
+        lease = self._held()
+        async with self._db.read() as session:
+            waiting = await store.transactions(session, lease.lane_id, TxStatus.SIGNED)
+            attempts = await store.attempts(session, [transaction.id for transaction in waiting])
+        if not waiting:
+            return
+        await self._check_nonce(lease, waiting)
+        newest = attempts[waiting[0].id][-1]
+        old = Fees(max_fee=newest.max_fee_per_gas, tip=newest.max_priority_fee_per_gas)
+        if not fees.affordable(old, head.base_fee):
+            await self._replace(lease, waiting[0], old, head)
+        await self._send([attempts[transaction.id][-1].raw for transaction in waiting])
+
+    async def _take(self) -> Lease | None:
+        genesis = await self._gateway.genesis_hash()
+        chain_nonce = await self._gateway.nonce(self._sender.address)
+        async with self._db.write() as session:
+            await store.remember_chain(session, self.chain_id, genesis, self._clock())
+            lane = await store.lane_of(session, self.chain_id, self._sender.address)
+            if lane is None:
+                lane = await store.make_lane(session, self.chain_id, self._sender.address, chain_nonce)
+            lease = await store.acquire(session, lane.id, self._owner, LEASE, alone=self._db.is_sqlite)
+            if lease is not None:
+                ahead = chain_nonce > lane.next_nonce
+                reason = "the sender's nonce on chain is ahead of ours: another wallet, or a restored database"
+                await store.hold(session, lease, reason if ahead else None)
+        if lease is not None:
+            log.info("lane_taken", chain_id=self.chain_id, lane=lease.lane_id)
+        return lease
+
+    async def _lane(self, session: AsyncSession) -> Lane:
+        lane = await store.lane_of(session, self.chain_id, self._sender.address)
+        if lane is None:
+            raise LaneLost("the lane is not there yet")
+        if lane.held_because is not None and not lane.held_because.startswith("balance"):
+            raise LaneHeld(lane.held_because)
+        return lane
+
+    async def _afford(self, lease: Lease, plan: Plan, price: Fees) -> None:
+        """Nothing is signed that the sender cannot pay for; the hold lifts itself after a top-up."""
+        needed = plan.gas_limit * price.max_fee
+        enough = await self._gateway.balance(self._sender.address) >= needed
+        async with self._db.read() as session:
+            held = (await self._lane(session)).held_because
+        reason = None if enough else f"balance of {self._sender.address} is under {needed} wei; top it up"
+        if held != reason and (held is None or reason is None):
+            async with self._db.write() as session:
+                await store.hold(session, lease, reason)
+        if reason is not None:
+            raise LaneHeld(reason)
+
+    async def _check_nonce(self, lease: Lease, waiting: Sequence[Transaction]) -> None:
+        """A nonce that the chain has used up without one of our hashes belongs to somebody else: stop signing."""
+        used = await self._gateway.nonce(self._sender.address)
+        ours = [transaction for transaction in waiting if transaction.nonce < used]
+        if not ours:
+            return
+        async with self._db.read() as session:
+            attempts = await store.attempts(session, [transaction.id for transaction in ours])
+        hashes = [attempt.hash for rows in attempts.values() for attempt in rows]
+        found = {receipt.tx_hash for receipt in await self._gateway.receipts(hashes) if receipt is not None}
+        for transaction in ours:
+            if not found & {attempt.hash for attempt in attempts[transaction.id]}:
+                reason = f"nonce {transaction.nonce} was used by a transaction that is not ours"
+                async with self._db.write() as session:
+                    await store.hold(session, lease, reason)
+                raise LaneHeld(reason)
+
+    async def _replace(self, lease: Lease, transaction: Transaction, old: Fees, head: Head) -> None:
+        """Another attempt at the same nonce and calldata with both fees raised; kept beside the older ones."""
+        tip = await self._gateway.suggested_tip()
+        price = fees.bump(old, base_fee=head.base_fee, suggested_tip=tip, max_fee=self.profile.max_fee)
+        if price is None:
+            log.warning("fee_cap_reached", chain_id=self.chain_id, nonce=transaction.nonce)
+            return
+        plan = Plan(
+            purpose=transaction.purpose,
+            recipient=transaction.recipient,
+            calldata=transaction.calldata,
+            gas_limit=transaction.gas_limit,
+        )
+        signed = await sign(self._sender, plan, chain_id=self.chain_id, nonce=transaction.nonce, fees=price)
+        async with self._db.write() as session:
+            await store.renew(session, lease, LEASE)
+            session.add(self._attempt(transaction.id, signed))
+        await self._send([signed.raw])
+
+    async def _send(self, raw: list[bytes]) -> None:
+        """Every answer but none is fine: the receipt alone says what happened (invariant I10)."""
+        for outcome in await self._gateway.send(raw):
+            log.info("sent", chain_id=self.chain_id, result=str(outcome.result))
+
+    def _held(self) -> Lease:
+        if self._lease is None:
+            raise LaneLost("the lane is not held")
+        return self._lease
+
+    def _row(self, lease: Lease, plan: Plan, nonce: int) -> Transaction:
+        at = self._clock()
+        return Transaction(
+            id=new_id("txn"),
+            lane_id=lease.lane_id,
+            chain_id=self.chain_id,
+            nonce=nonce,
+            purpose=plan.purpose,
+            recipient=plan.recipient,
+            calldata=plan.calldata,
+            gas_limit=plan.gas_limit,
+            status=TxStatus.SIGNED,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def _attempt(self, transaction_id: str, signed: Signed) -> Attempt:
+        return Attempt(
+            id=new_id("att"),
+            transaction_id=transaction_id,
+            hash=signed.hash,
+            raw=signed.raw,
+            max_fee_per_gas=signed.fees.max_fee,
+            max_priority_fee_per_gas=signed.fees.tip,
+            signed_at=self._clock(),
+        )
