@@ -8,7 +8,6 @@ Source: https://docs.withpersona.com/errors, /idempotence, /rate-limiting, /api-
 
 import asyncio
 import re
-import ssl
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -49,7 +48,8 @@ def checked_base(setting: str, url: str) -> str:
     """`url` without its last slash. https, or http on loopback; no user, query or fragment. Raises `SettingsError`."""
     try:
         parts = urlsplit(url)
-    except ValueError:  # an unclosed [ in the host
+        httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):  # an unclosed [, a control character, no IDNA name ...
         raise SettingsError(setting, "is not a URL") from None
     plain = parts.scheme == "http" and parts.hostname in _LOOPBACK
     if not parts.hostname or not (parts.scheme == "https" or plain):
@@ -142,7 +142,7 @@ class PersonaHttp:
         try:
             async with asyncio.timeout_at(deadline):
                 answer = await self._exchange(what, method, path, params, headers, content)
-        except (httpx.HTTPError, TimeoutError, ssl.SSLError, OSError):
+        except (httpx.HTTPError, OSError):  # a TimeoutError is an OSError
             # httpx errors carry the request and with it the key: not chained, not quoted.
             answer = None
         if answer is None:

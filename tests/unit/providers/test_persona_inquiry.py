@@ -67,6 +67,12 @@ def test_mistake_completed_is_not_approved(inquiry):
     assert found.decided_at is None
 
 
+def test_a_decision_that_was_taken_back_to_review_is_none(inquiry):
+    found = reading(inquiry("approved", status="needs_review"))
+    assert found.outcome is Outcome.IN_REVIEW
+    assert found.decided_at is None
+
+
 def test_mistake_invented_statuses_decide_nothing(inquiry):
     assert reading(inquiry("approved", status="completed.approved")).outcome is Outcome.UNKNOWN
 
