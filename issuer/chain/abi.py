@@ -1,0 +1,91 @@
+"""The compiled contracts, and those of their functions that we use. No I/O but the package's own files.
+
+Signatures are written out, not read from the artifacts, so that a reader sees what is called; a test compares each of
+them with the compiled ABI. Source: `contracts/interfaces`, the Solidity ABI specification.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+from issuer.chain.wire import Call
+
+
+class Artifact(msgspec.Struct, frozen=True):
+    """A compiled contract. `immutable_references`: (start, length) of what the constructor writes into its code."""
+
+    name: str
+    abi: tuple[dict[str, Any], ...]
+    bytecode: bytes
+    deployed_bytecode: bytes
+    immutable_references: tuple[tuple[int, int], ...]
+
+
+@cache
+def artifact(name: str) -> Artifact:
+    """One of those that ship with the package, under `issuer/chain/artifacts`."""
+    document = json.loads(files("issuer.chain").joinpath("artifacts", f"{name}.json").read_text(encoding="utf-8"))
+    return Artifact(
+        name=name,
+        abi=tuple(document["abi"]),
+        bytecode=bytes.fromhex(document["bytecode"].removeprefix("0x")),
+        deployed_bytecode=bytes.fromhex(document["deployedBytecode"].removeprefix("0x")),
+        immutable_references=tuple(
+            (place["start"], place["length"]) for places in document["immutableReferences"].values() for place in places
+        ),
+    )
+
+
+class Function(msgspec.Struct, frozen=True):
+    """A contract's function by its ABI types."""
+
+    contract: str
+    name: str
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def selector(self) -> bytes:
+        return keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
+
+    def calldata(self, *values: object) -> bytes:
+        return self.selector + encode(self.inputs, values)
+
+    def call(self, to: str, *values: object) -> Call:
+        return Call(to=to, data=self.calldata(*values))
+
+
+_CLAIMS = "(uint256,uint256,bytes,bytes,string)[]"
+
+ONBOARD = Function("ClaimIssuer", "onboard", (f"(address,{_CLAIMS})[]",))
+REVOKE_BATCH = Function("ClaimIssuer", "revokeBatch", ("(address,uint256,uint16)[]",))
+EPOCH_OF = Function("ClaimIssuer", "epochOf", ("address", "uint256"), ("uint16",))
+SET_OPERATOR = Function("ClaimIssuer", "setOperator", ("address", "bool"))
+IS_OPERATOR = Function("ClaimIssuer", "isOperator", ("address",), ("bool",))
+ADD_KEY = Function("ClaimIssuer", "addKey", ("bytes32", "uint256", "uint256"), ("bool",))
+GET_KEY = Function("ClaimIssuer", "getKey", ("bytes32",), ("uint256[]", "uint256", "bytes32"))
+KEY_HAS_PURPOSE = Function("Identity", "keyHasPurpose", ("bytes32", "uint256"), ("bool",))
+FACTORY = Function("ClaimIssuer", "factory", (), ("address",))
+# `uri` is a string in the ABI; read as bytes, because an identity that is not ours may put anything there.
+GET_CLAIM = Function(
+    "Identity", "getClaim", ("bytes32",), ("uint256", "uint256", "address", "bytes", "bytes", "string")
+)
+GET_IDENTITY = Function("IdentityFactory", "getIdentity", ("address",), ("address",))
+PREDICT = Function("IdentityFactory", "predict", ("address", "address"), ("address",))
+SET_DEPLOYER = Function("IdentityFactory", "setDeployer", ("address", "bool"))
+IS_DEPLOYER = Function("IdentityFactory", "isDeployer", ("address",), ("bool",))
+IS_VERIFIED = Function("ClaimIssuerRegistry", "isVerified", ("address", "uint256"), ("bool",))
+ADD_TRUSTED_ISSUER = Function("ClaimIssuerRegistry", "addTrustedIssuer", ("address", "uint256[]"))
+UPDATE_TOPICS = Function("ClaimIssuerRegistry", "updateIssuerClaimTopics", ("address", "uint256[]"))
+IS_TRUSTED_ISSUER = Function("ClaimIssuerRegistry", "isTrustedIssuer", ("address",), ("bool",))
+TOPICS_OF = Function("ClaimIssuerRegistry", "getTrustedIssuerClaimTopics", ("address",), ("uint256[]",))
+ADD_FACTORY = Function("ClaimIssuerRegistry", "addFactory", ("address",))
+FACTORIES = Function("ClaimIssuerRegistry", "factories", (), ("address[]",))
+REGISTRY = Function("ClaimGated", "registry", (), ("address",))
+TOPIC = Function("ClaimGated", "topic", (), ("uint256",))
+IS_ALLOWED = Function("ClaimGated", "isAllowed", ("address",), ("bool",))

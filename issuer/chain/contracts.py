@@ -1,0 +1,219 @@
+"""Our contracts as typed functions: calldata and gas limits out, answers and events in. No I/O.
+
+Source: `contracts/interfaces`, the Solidity ABI specification.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from eth_abi.abi import decode, encode
+from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+
+from issuer.chain import abi
+from issuer.chain.abi import Artifact as Artifact
+from issuer.chain.abi import artifact as artifact
+from issuer.chain.wire import Call, Log, Receipt
+from issuer.errors import ChainError
+
+PURPOSE_CLAIM = 3
+KEY_TYPE_CLAIMWRIGHT = 712
+_ZERO = "0x" + "0" * 40
+
+# Gas. Unused gas costs nothing; too little makes the whole batch revert. The ClaimIssuer gives each creation and each
+# claim a fixed stipend and reverts when it cannot, so a limit is safe when it covers every stipend in full, as if each
+# item were a hostile one that burns all of it.
+MAX_TRANSACTION_GAS = 2**24  # EIP-7825
+# As in contracts/ClaimIssuer.sol; a test asks the deployed contract.
+CREATE_GAS = 300_000
+CLAIM_GAS = 400_000
+CLAIM_WORD_GAS = 24_000
+# Measured, then rounded up: what the ClaimIssuer itself spends around the stipends.
+_FIXED = 40_000  # the call, the guards, and what must be left over when the last stipend is checked
+_ITEM = 24_000  # asking the factory for the identity, and for where it will be
+_CLAIM = 8_000  # the call's memory, and a ClaimFailed
+_REVOCATION = 36_000  # a new storage word, an event, three words of calldata
+_INTRINSIC = 21_000
+
+
+class ClaimInput(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim as the contracts take it; its issuer is the ClaimIssuer itself."""
+
+    topic: int
+    scheme: int
+    signature: bytes
+    data: bytes
+    uri: str = ""
+
+    def values(self) -> tuple[int, int, bytes, bytes, str]:
+        return self.topic, self.scheme, self.signature, self.data, self.uri
+
+
+class Onboarding(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims of one wallet's identity, which is made if there is none."""
+
+    wallet: str
+    claims: tuple[ClaimInput, ...]
+
+
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
+    """Ends (identity, topic) if it is still in `epoch`; sent twice, it does nothing twice."""
+
+    identity: str
+    topic: int
+    epoch: int
+
+
+def onboard(items: Sequence[Onboarding]) -> bytes:
+    """Calldata for the ClaimIssuer, from an operator."""
+    return abi.ONBOARD.calldata([(item.wallet, [claim.values() for claim in item.claims]) for item in items])
+
+
+def revoke_batch(items: Sequence[Revocation]) -> bytes:
+    """Calldata for the ClaimIssuer, from an operator."""
+    return abi.REVOKE_BATCH.calldata([(item.identity, item.topic, item.epoch) for item in items])
+
+
+def onboard_gas(items: Sequence[Onboarding]) -> int:
+    """A gas limit for `onboard(items)` that no content can exhaust; may be above `MAX_TRANSACTION_GAS`."""
+    stipends = [CREATE_GAS, *(_stipend(claim) for item in items for claim in item.claims)]
+    claims = sum(_stipend(claim) + _CLAIM for item in items for claim in item.claims)
+    kept_back = max(stipends) // 63  # EIP-150: a call gets at most 63/64 of what is left
+    return _INTRINSIC + _FIXED + kept_back + len(items) * (CREATE_GAS + _ITEM) + claims + _calldata(onboard(items))
+
+
+def revoke_gas(count: int) -> int:
+    """A gas limit for `revokeBatch` of `count` items."""
+    return _INTRINSIC + _FIXED + count * _REVOCATION
+
+
+def _stipend(claim: ClaimInput) -> int:
+    lengths = (len(claim.signature), len(claim.data), len(claim.uri.encode()))
+    return CLAIM_GAS + CLAIM_WORD_GAS * sum((length + 31) // 32 for length in lengths)
+
+
+def _calldata(data: bytes) -> int:
+    """16 for a byte, 4 for a zero one. EIP-7623's floor is below the stipends for any call of ours."""
+    zeros = data.count(0)
+    return 16 * (len(data) - zeros) + 4 * zeros
+
+
+def get_identity(factory: str, wallet: str) -> Call:
+    return abi.GET_IDENTITY.call(factory, wallet)
+
+
+def predict(factory: str, wallet: str, adder: str) -> Call:
+    return abi.PREDICT.call(factory, wallet, adder)
+
+
+def epoch_of(issuer: str, identity: str, topic: int) -> Call:
+    return abi.EPOCH_OF.call(issuer, identity, topic)
+
+
+def get_claim(identity: str, claim_id: bytes) -> Call:
+    return abi.GET_CLAIM.call(identity, claim_id)
+
+
+def is_verified(registry: str, wallet: str, topic: int) -> Call:
+    return abi.IS_VERIFIED.call(registry, wallet, topic)
+
+
+def is_operator(issuer: str, sender: str) -> Call:
+    return abi.IS_OPERATOR.call(issuer, sender)
+
+
+def key_has_purpose(identity: str, key: bytes, purpose: int) -> Call:
+    return abi.KEY_HAS_PURPOSE.call(identity, key, purpose)
+
+
+def is_allowed(gate: str, wallet: str) -> Call:
+    return abi.IS_ALLOWED.call(gate, wallet)
+
+
+def key_of(address: str) -> bytes:
+    """ERC-734 key of an address, 32 bytes: keccak256(abi.encode(address))."""
+    return keccak(encode(["address"], [address]))
+
+
+def decoded(kinds: Sequence[str], answer: bytes | None) -> tuple[Any, ...]:
+    """Raises `ChainError` for an answer that one of our contracts would not give."""
+    try:
+        return decode(kinds, answer or b"")
+    except (DecodingError, UnicodeDecodeError, OverflowError, ValueError):
+        raise ChainError("a contract gave no such answer; is the deployment file of this chain?") from None
+
+
+def decode_address(answer: bytes | None) -> str | None:
+    """EIP-55; None for the zero address."""
+    (address,) = decoded(["address"], answer)
+    return None if address == _ZERO else str(to_checksum_address(address))
+
+
+def decode_uint(answer: bytes | None) -> int:
+    (value,) = decoded(["uint256"], answer)
+    return int(value)
+
+
+def decode_bool(answer: bytes | None) -> bool:
+    (value,) = decoded(["bool"], answer)
+    return bool(value)
+
+
+def decode_claim(answer: bytes | None) -> ClaimInput | None:
+    """What `getClaim` answered. None: there is no such claim, no identity, or one that makes no sense."""
+    kinds = [kind if kind != "string" else "bytes" for kind in abi.GET_CLAIM.outputs]  # its text may be anything
+    try:
+        topic, scheme, _, signature, data, uri = decoded(kinds, answer)
+    except ChainError:
+        return None
+    if topic == 0:
+        return None
+    return ClaimInput(topic=topic, scheme=scheme, signature=signature, data=data, uri=uri.decode(errors="replace"))
+
+
+# Events: topic 0 and the number of topics.
+_CLAIM_FIELDS = "bytes32,uint256,uint256,address,bytes,bytes,string"
+CLAIM_ADDED = keccak(text=f"ClaimAdded({_CLAIM_FIELDS})")
+CLAIM_CHANGED = keccak(text=f"ClaimChanged({_CLAIM_FIELDS})")
+CLAIM_FAILED = keccak(text="ClaimFailed(address,uint256,uint256)")
+SUBJECT_REVOKED = keccak(text="SubjectRevoked(address,uint256,uint16)")
+
+
+def claims_added(receipt: Receipt) -> set[tuple[str, bytes]]:
+    """(identity, claim id) of every claim that an identity says it added or changed: its own word about itself."""
+    wanted = (CLAIM_ADDED, CLAIM_CHANGED)
+    return {(log.address, log.topics[1]) for log in receipt.logs if len(log.topics) == 4 and log.topics[0] in wanted}
+
+
+def claims_failed(receipt: Receipt, issuer: str) -> list[tuple[str, int, int]]:
+    """(identity, topic, index of the item in the batch) of what the ClaimIssuer could not add."""
+    return [
+        (_address(log.topics[1]), _uint(log.topics[2]), _uint(log.data))
+        for log in _of(receipt, issuer, CLAIM_FAILED)
+    ]  # fmt: skip
+
+
+def subjects_revoked(receipt: Receipt, issuer: str) -> set[tuple[str, int, int]]:
+    """(identity, topic, new epoch) of what the ClaimIssuer revoked."""
+    return {
+        (_address(log.topics[1]), _uint(log.topics[2]), _uint(log.data))
+        for log in _of(receipt, issuer, SUBJECT_REVOKED)
+    }  # fmt: skip
+
+
+def _of(receipt: Receipt, issuer: str, event: bytes) -> list[Log]:
+    return [
+        log
+        for log in receipt.logs
+        if log.address == issuer and len(log.topics) == 3 and log.topics[0] == event and len(log.data) == 32
+    ]
+
+
+def _address(word: bytes) -> str:
+    return str(to_checksum_address(word[12:]))
+
+
+def _uint(word: bytes) -> int:
+    return int.from_bytes(word, "big")
