@@ -57,7 +57,7 @@ class PersonaDoor(WebhookDoor):
         if any(len(secret) < _SHORTEST_SECRET or secret != secret.strip() for secret in secrets):
             raise SettingsError("PERSONA_WEBHOOK_SECRET", "each secret must be the whole wbhsec_ text, without spaces")
         if tolerance_seconds <= 0:
-            raise SettingsError("PERSONA_WEBHOOK_TOLERANCE", "must be a positive number of seconds")
+            raise SettingsError("CLAIMWRIGHT_WEBHOOK_TOLERANCE_SECONDS", "must be a positive number of seconds")
         self._environment = environment
         self._keys = tuple(secret.encode() for secret in secrets)
         self._tolerance = tolerance_seconds

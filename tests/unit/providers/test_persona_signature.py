@@ -77,6 +77,11 @@ def test_tolerance_is_a_setting():
     door.verify({"persona-signature": group(t=NOW - 4999)}, BODY, NOW)
 
 
+def test_a_tolerance_that_lets_nothing_in_is_named():
+    with pytest.raises(SettingsError, match="CLAIMWRIGHT_WEBHOOK_TOLERANCE_SECONDS"):
+        PersonaDoor("sandbox", [SECRET], tolerance_seconds=0)
+
+
 @pytest.mark.parametrize("secrets", [[], [""], ["short"], [SECRET, ""], [f"{SECRET}\n"]])
 def test_a_door_without_a_usable_secret_is_not_built(secrets):
     with pytest.raises(SettingsError, match="PERSONA_WEBHOOK_SECRET"):
