@@ -1,0 +1,152 @@
+"""How a case moves: stories first, then properties over every pair of states."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.cases import rules
+from issuer.cases.rules import CaseStatus, Standing, weigh
+from issuer.errors import IllegalMove
+from issuer.providers.protocol import Outcome, Reading
+
+T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+LATER = T0 + timedelta(minutes=5)
+
+
+def standing(status: CaseStatus, **changes: object) -> Standing:
+    values: dict[str, object] = {
+        "status": status,
+        "check_ref": "inq_1",
+        "reference": "sub_1",
+        "template": "itmpl_1",
+        "environment": "sandbox",
+        "evidence_at": T0,
+        "person_ruling": None,
+    }
+    return Standing(**(values | changes))  # type: ignore[arg-type]
+
+
+def reading(outcome: Outcome, **changes: object) -> Reading:
+    values: dict[str, object] = {
+        "check_ref": "inq_1",
+        "outcome": outcome,
+        "status": outcome.value,
+        "reference": "sub_1",
+        "template": "itmpl_1",
+        "environment": "sandbox",
+        "evidence_at": LATER,
+        "decided_at": LATER,
+        "redacted": False,
+        "read_at": LATER,
+    }
+    return Reading(**(values | changes))  # type: ignore[arg-type]
+
+
+def test_completed_is_not_approval() -> None:
+    verdict = weigh(standing(CaseStatus.STARTED), reading(Outcome.SUBMITTED))
+    assert verdict.target is CaseStatus.SUBMITTED
+
+
+def test_an_approval_may_overtake_completed() -> None:
+    assert weigh(standing(CaseStatus.CREATED), reading(Outcome.APPROVED)).target is CaseStatus.APPROVED
+
+
+def test_a_late_completed_changes_no_approval() -> None:
+    assert weigh(standing(CaseStatus.APPROVED), reading(Outcome.SUBMITTED)).outcome == "not_a_move"
+
+
+@pytest.mark.parametrize("late", [Outcome.EXPIRED, Outcome.FAILED, Outcome.IN_REVIEW, Outcome.STARTED, Outcome.CREATED])
+def test_nothing_but_a_decline_lowers_an_approval(late: Outcome) -> None:
+    assert weigh(standing(CaseStatus.APPROVED), reading(late)).target is None
+
+
+def test_a_later_decline_takes_an_approval_back_and_a_later_approval_restores_it() -> None:
+    assert weigh(standing(CaseStatus.APPROVED), reading(Outcome.DECLINED)).target is CaseStatus.DECLINED
+    assert weigh(standing(CaseStatus.DECLINED), reading(Outcome.APPROVED)).target is CaseStatus.APPROVED
+
+
+def test_older_evidence_never_wins() -> None:
+    old = reading(Outcome.APPROVED, evidence_at=T0 - timedelta(seconds=1))
+    assert weigh(standing(CaseStatus.DECLINED), old).outcome == "older_evidence"
+
+
+def test_evidence_of_the_same_second_counts_because_it_was_just_read() -> None:
+    assert weigh(standing(CaseStatus.APPROVED), reading(Outcome.DECLINED, evidence_at=T0)).target is CaseStatus.DECLINED
+
+
+def test_an_expired_check_may_be_decided_or_resumed() -> None:
+    for outcome in (Outcome.APPROVED, Outcome.DECLINED, Outcome.IN_REVIEW, Outcome.STARTED):
+        assert weigh(standing(CaseStatus.EXPIRED), reading(outcome)).outcome == "moved"
+
+
+def test_an_unknown_status_moves_nothing() -> None:
+    assert weigh(standing(CaseStatus.SUBMITTED), reading(Outcome.UNKNOWN)).outcome == "unknown_status"
+
+
+def test_a_redacted_record_approves_nobody_and_forbids_new_claims() -> None:
+    verdict = weigh(standing(CaseStatus.SUBMITTED), reading(Outcome.APPROVED, redacted=True))
+    assert (verdict.outcome, verdict.target, verdict.forbid_issue) == ("redacted", None, True)
+
+
+def test_a_persons_ruling_stands_against_every_reading() -> None:
+    for outcome in Outcome:
+        if outcome is not Outcome.UNKNOWN:
+            verdict = weigh(standing(CaseStatus.REVOKED, person_ruling="revoked"), reading(outcome))
+            assert verdict.outcome == "person_ruled"
+
+
+@pytest.mark.parametrize(
+    ("change", "outcome"),
+    [
+        ({"check_ref": "inq_2"}, "other_check"),
+        ({"reference": "sub_2"}, "other_reference"),
+        ({"reference": None}, "other_reference"),
+        ({"template": "itmpl_2"}, "other_template"),
+        ({"template": None}, "other_template"),
+        ({"environment": "production"}, "other_environment"),
+    ],
+)
+def test_an_answer_about_something_else_is_nobodys_evidence(change: dict[str, object], outcome: str) -> None:
+    verdict = weigh(standing(CaseStatus.SUBMITTED), reading(Outcome.APPROVED, **change))
+    assert (verdict.target, verdict.outcome) == (None, outcome)
+
+
+@given(st.sampled_from(CaseStatus), st.sampled_from(CaseStatus))
+def test_move_and_the_table_agree(source: CaseStatus, target: CaseStatus) -> None:
+    if target in rules.MOVES[source]:
+        assert rules.move(source, target) is target
+    else:
+        with pytest.raises(IllegalMove):
+            rules.move(source, target)
+
+
+@given(st.sampled_from(CaseStatus), st.sampled_from(Outcome), st.timedeltas(timedelta(hours=-1), timedelta(hours=1)))
+def test_a_verdict_is_always_a_legal_move(status: CaseStatus, outcome: Outcome, shift: timedelta) -> None:
+    verdict = weigh(standing(status), reading(outcome, evidence_at=T0 + shift))
+    assert verdict.target is None or verdict.target in rules.MOVES[status]
+    assert (verdict.outcome == "moved") is (verdict.target is not None)
+
+
+@given(st.lists(st.tuples(st.sampled_from(Outcome), st.integers(0, 20)), max_size=12))
+def test_whatever_the_order_the_end_is_decided_by_evidence_not_by_arrival(steps: list[tuple[Outcome, int]]) -> None:
+    """Play readings in any order: an approval that stands at the end is never older than a decline that was applied."""
+    status, evidence_at, applied = CaseStatus.CREATED, T0, []
+    for outcome, second in steps:
+        at = T0 + timedelta(seconds=second)
+        verdict = weigh(standing(status, evidence_at=evidence_at), reading(outcome, evidence_at=at))
+        if verdict.outcome in ("moved", "no_change"):
+            evidence_at = max(evidence_at, at)
+        if verdict.target is not None:
+            status = verdict.target
+            applied.append((at, status))
+    declines = [at for at, applied_status in applied if applied_status is CaseStatus.DECLINED]
+    if status is CaseStatus.APPROVED and declines:
+        approvals = [at for at, applied_status in applied if applied_status is CaseStatus.APPROVED]
+        assert approvals[-1] >= max(declines)
+
+
+def test_every_status_has_a_summary_and_every_outcome_but_unknown_a_status() -> None:
+    assert set(rules.SUMMARIES) == set(CaseStatus)
+    assert set(rules.STATUS_OF) == set(Outcome) - {Outcome.UNKNOWN}
