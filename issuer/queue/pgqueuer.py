@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships without types
+import sqlalchemy as sa
 import structlog
 from pgqueuer.adapters.persistence.qb import QueryQueueBuilder
 from pgqueuer.db import AsyncpgDriver
@@ -20,6 +21,7 @@ from pgqueuer.queries import Queries
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.db import Database
+from issuer.errors import StoreBusy
 from issuer.queue.handling import GRACE, Handling
 from issuer.queue.port import Handler
 
@@ -30,6 +32,7 @@ POLL = timedelta(seconds=2)  # when no notification comes: the jobs of the dead,
 LOG_KEPT = timedelta(hours=1)
 TRIM_EVERY = 300.0
 LONGEST_PAUSE = 5.0
+PUT_BACK = 5.0  # seconds for cut jobs to be written back
 _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
 
 
@@ -38,7 +41,8 @@ class PgQueuerQueue:
         self._db = db
         self._concurrency = concurrency
         self._heartbeat = heartbeat
-        self._insert = QueryQueueBuilder().build_enqueue_query()
+        self._queries = QueryQueueBuilder()
+        self._insert = self._queries.build_enqueue_query()
 
     async def enqueue(self, session: AsyncSession, topic: str, keys: Sequence[str]) -> None:
         # PgQueuer's own statement, but through SQLAlchemy's cursor: its driver begins a transaction only there, and
@@ -87,8 +91,7 @@ class PgQueuerQueue:
         handling: Handling,
         stop: asyncio.Event,
     ) -> None:
-        driver = AsyncpgDriver(connection)
-        manager = QueueManager(Queries(driver))
+        manager = QueueManager(Queries(AsyncpgDriver(connection)))
         for topic in handlers:
             manager.entrypoint(topic, accepts_context=False, on_failure="delete")(_entrypoint(handling))
         running = asyncio.create_task(
@@ -103,17 +106,35 @@ class PgQueuerQueue:
             )
         )
         stopping = asyncio.create_task(stop.wait())
-        trimming = asyncio.create_task(_trim_forever(driver))
+        trimming = asyncio.create_task(self._trim_forever())
         try:
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({running, stopping, trimming}, return_when=asyncio.FIRST_COMPLETED)
             manager.shutdown.set()
             await asyncio.wait({running}, timeout=GRACE)
         finally:
-            for task in (running, stopping, trimming):
-                task.cancel()
+            stopping.cancel()
+            trimming.cancel()
+            # The manager ends by itself once its jobs have: cancelled in the middle of a query, it would spoil the
+            # connection over which those jobs are put back.
+            manager.shutdown.set()
+            handling.cancel()
+            await asyncio.wait({running}, timeout=PUT_BACK)
+            running.cancel()
             await asyncio.wait({running, stopping, trimming})
-        if not running.cancelled():
-            running.result()
+        for task in (running, trimming):
+            if not task.cancelled():
+                task.result()
+
+    async def _trim_forever(self) -> None:
+        """PgQueuer's log of every job would grow for ever; it is there for a person who looks just now."""
+        trim = sa.text(f"DELETE FROM {self._queries.qualified.queue_table_log} WHERE created < now() - :kept")  # noqa: S608
+        while True:
+            try:
+                async with self._db.write() as session:
+                    await session.execute(trim.bindparams(sa.bindparam("kept", LOG_KEPT, sa.Interval())))
+            except StoreBusy as error:
+                log.warning("queue_log_not_trimmed", reason=error.message)
+            await asyncio.sleep(TRIM_EVERY)
 
 
 def _entrypoint(handling: Handling) -> Callable[[Job], Awaitable[None]]:
@@ -126,14 +147,6 @@ def _entrypoint(handling: Handling) -> Callable[[Job], Awaitable[None]]:
             raise RetryRequested(timedelta(seconds=delay), reason="run again") from None
 
     return run
-
-
-async def _trim_forever(driver: AsyncpgDriver) -> None:
-    """PgQueuer's log of every job grows for ever otherwise; it is there for a person who looks just now."""
-    table = Queries(driver).qbq.qualified.queue_table_log
-    while True:
-        await driver.execute(f"DELETE FROM {table} WHERE created < now() - $1::interval", LOG_KEPT)  # noqa: S608
-        await asyncio.sleep(TRIM_EVERY)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:
