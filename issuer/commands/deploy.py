@@ -1,0 +1,57 @@
+"""`claimwright deploy`: the one command that needs the deployer's key."""
+
+import json
+
+import click
+
+from issuer.cases.levels import LEVELS
+from issuer.chain.deploy import Deployment
+from issuer.chain.deploy import deploy as deploy_contracts
+from issuer.chain.gateway import Gateway
+from issuer.chain.signer import load_signer
+from issuer.commands.common import as_json, run, settings
+from issuer.settings import DeploySettings
+
+
+@click.command()
+@as_json
+def deploy(as_json: bool) -> None:
+    """Put the contracts on chain and register sender and claim signer.
+
+    What CLAIMWRIGHT_DEPLOYMENT_FILE names and the chain has is adopted; run it again after a failure.
+    """
+    deployment = run(_deploy(settings(DeploySettings)))
+    if as_json:
+        click.echo(
+            json.dumps({
+                "chain_id": deployment.chain_id,
+                "genesis_hash": deployment.genesis_hash,
+                "contracts": deployment.contracts,
+            })
+        )  # fmt: skip
+        return
+    for name, address in deployment.contracts.items():
+        click.echo(f"{address}  {name}")
+
+
+async def _deploy(loaded: DeploySettings) -> Deployment:
+    deployer = load_signer(
+        "CLAIMWRIGHT_DEPLOYER",
+        keystore=loaded.deployer_keystore,
+        password=loaded.deployer_password,
+        key=loaded.deployer_key,
+        chain_id=loaded.chain_id,
+    )
+    gateway = Gateway(loaded.rpc_url)
+    try:
+        return await deploy_contracts(
+            gateway,
+            deployer,
+            sender=loaded.sender,
+            claim_signer=loaded.claim_signer,
+            path=loaded.deployment_file,
+            topics=sorted({topic for level in LEVELS.values() for topic in level.topics}),
+            log=lambda line: click.echo(line, err=True),
+        )
+    finally:
+        await gateway.aclose()

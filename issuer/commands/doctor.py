@@ -1,0 +1,151 @@
+"""`claimwright doctor`: everything that can be checked before or while it runs, one line each."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import click
+import msgspec
+
+from issuer import migrations
+from issuer.chain.deploy import Deployment, check_deployment
+from issuer.chain.gateway import Gateway
+from issuer.chain.signer import Signer, load_signer, refuse_one_key
+from issuer.clock import now
+from issuer.commands.common import as_json, run, show
+from issuer.db import Database
+from issuer.errors import ClaimwrightError, WrongChain
+from issuer.providers import registry
+from issuer.settings import ApiSettings, DaemonSettings, StoreSettings, load
+
+LOW_WEI = 5 * 10**16
+_ETHER = 10**18
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line. `ok` False: `what` says what to do."""
+
+    name: str
+    ok: bool
+    what: str
+
+
+@click.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Check settings, store, chain and provider. Changes nothing; exit code 1 if something is wrong."""
+    findings = run(_examine())
+    rows = [{"check": one.name, "result": "ok" if one.ok else "wrong", "what": one.what} for one in findings]
+    show(rows, as_json=as_json, empty="")
+    if not all(one.ok for one in findings):
+        raise click.exceptions.Exit(1)
+
+
+async def _examine() -> list[Finding]:
+    findings = [await _finding("api settings", _api_settings), await _finding("store", _store)]
+    try:
+        settings = load(DaemonSettings, os.environ)
+    except ClaimwrightError as error:
+        return [*findings, Finding("daemon settings", False, error.message)]
+    findings.append(Finding("daemon settings", True, "complete"))
+    chain, provider = await asyncio.gather(_chain(settings), _provider(settings))
+    return [*findings, *chain, *provider]
+
+
+async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
+    try:
+        return Finding(name, True, await check())
+    except ClaimwrightError as error:
+        return Finding(name, False, error.message)
+
+
+async def _api_settings() -> str:
+    load(ApiSettings, os.environ)
+    return "complete"
+
+
+async def _store() -> str:
+    db = Database(load(StoreSettings, os.environ).database_url.reveal(), pool_size=1)
+    try:
+        if not await migrations.at_head(db):
+            raise ClaimwrightError("not at the newest version; run `claimwright migrate`")
+    finally:
+        await db.aclose()
+    return f"{db.dialect}, at the newest version"
+
+
+async def _chain(settings: DaemonSettings) -> list[Finding]:
+    gateway = Gateway(settings.rpc_url)
+    try:
+        reached = await _finding("chain", lambda: _right_chain(gateway, settings))
+        if not reached.ok:
+            return [reached]
+        try:
+            sender, claim_signer = _signers(settings)
+        except ClaimwrightError as error:
+            return [reached, Finding("signers", False, error.message)]
+        return [
+            reached,
+            Finding("signers", True, f"sender {sender.address}, claim signer {claim_signer.address}"),
+            await _finding("deployment", lambda: _deployment(gateway, settings, sender, claim_signer)),
+            await _finding("balance", lambda: _balance(gateway, sender)),
+        ]
+    finally:
+        await gateway.aclose()
+
+
+async def _right_chain(gateway: Gateway, settings: DaemonSettings) -> str:
+    found = await gateway.chain_id()
+    if found != settings.chain_id:
+        raise WrongChain(f"the node is on chain {found}; set CLAIMWRIGHT_CHAIN_ID or CLAIMWRIGHT_RPC_URL right")
+    return f"chain {found}, block {(await gateway.head()).number}"
+
+
+def _signers(settings: DaemonSettings) -> tuple[Signer, Signer]:
+    sender = load_signer(
+        "CLAIMWRIGHT_SENDER",
+        keystore=settings.sender_keystore,
+        password=settings.sender_password,
+        key=settings.sender_key,
+        chain_id=settings.chain_id,
+    )
+    claim_signer = load_signer(
+        "CLAIMWRIGHT_CLAIM_SIGNER",
+        keystore=settings.claim_signer_keystore,
+        password=settings.claim_signer_password,
+        key=settings.claim_signer_key,
+        chain_id=settings.chain_id,
+    )
+    refuse_one_key(sender, claim_signer)
+    return sender, claim_signer
+
+
+async def _deployment(gateway: Gateway, settings: DaemonSettings, sender: Signer, claim_signer: Signer) -> str:
+    deployment = Deployment.load(settings.deployment_file)
+    problems = await check_deployment(gateway, deployment, sender.address, claim_signer.address)
+    if problems:
+        raise ClaimwrightError("; ".join(problems) + "; run `claimwright deploy`")
+    return f"registry {deployment.contracts['ClaimIssuerRegistry']}"
+
+
+async def _balance(gateway: Gateway, sender: Signer) -> str:
+    wei = await gateway.balance(sender.address)
+    if wei < LOW_WEI:
+        raise ClaimwrightError(f"the sender {sender.address} has {wei / _ETHER:.6f} ether; send it some")
+    return f"{wei / _ETHER:.4f} ether"
+
+
+async def _provider(settings: DaemonSettings) -> list[Finding]:
+    """A read that changes nothing and names nobody: does the provider answer our key?"""
+    findings = []
+    templates = registry.templates(settings)
+    for key, provider in registry.providers(settings).items():
+        try:
+            await provider.find("claimwright-doctor", templates[key], now() - timedelta(minutes=1))
+            findings.append(Finding(" ".join(key), True, "answers"))
+        except ClaimwrightError as error:
+            findings.append(Finding(" ".join(key), False, error.message))
+        finally:
+            await provider.aclose()
+    return findings

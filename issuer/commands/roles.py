@@ -1,0 +1,33 @@
+"""Which variables each of the two processes may see. What is not its own is taken away before it starts."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from issuer.settings import PERSONA_VARIABLES, ApiSettings, DaemonSettings, Settings
+
+_OURS = ("CLAIMWRIGHT_", "PERSONA_")
+_ENDINGS = ("_FILE", "_SANDBOX", "_PRODUCTION")
+_INTERNAL = frozenset({"CLAIMWRIGHT_DIE_WITH_PARENT"})
+
+
+def own_environment(kind: type[Settings], env: Mapping[str, str]) -> dict[str, str]:
+    """`env` without the variables of Claimwright and its providers that `kind` does not name.
+
+    So the API never sees a chain key, a keystore, a password, a decision or data key or the node's URL, and the
+    daemon never a webhook secret, whatever else is set. Variables of others (PATH, proxies) stay.
+    """
+    names = _names(kind)
+    return {name: value for name, value in env.items() if not name.startswith(_OURS) or _base(name) in names}
+
+
+def _names(kind: type[Settings]) -> frozenset[str]:
+    fields = {field.encode_name for field in msgspec.structs.fields(kind)}
+    vendor = {name for name in PERSONA_VARIABLES if kind is not DaemonSettings or name != "PERSONA_WEBHOOK_SECRET"}
+    return frozenset(fields | vendor | (_INTERNAL if kind is ApiSettings else set()))
+
+
+def _base(name: str) -> str:
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending)
+    return name
