@@ -79,6 +79,7 @@ GET_IDENTITY = Function("IdentityFactory", "getIdentity", ("address",), ("addres
 PREDICT = Function("IdentityFactory", "predict", ("address", "address"), ("address",))
 SET_DEPLOYER = Function("IdentityFactory", "setDeployer", ("address", "bool"))
 IS_DEPLOYER = Function("IdentityFactory", "isDeployer", ("address",), ("bool",))
+IMPLEMENTATION = Function("IdentityFactory", "implementation", (), ("address",))
 IS_VERIFIED = Function("ClaimIssuerRegistry", "isVerified", ("address", "uint256"), ("bool",))
 ADD_TRUSTED_ISSUER = Function("ClaimIssuerRegistry", "addTrustedIssuer", ("address", "uint256[]"))
 UPDATE_TOPICS = Function("ClaimIssuerRegistry", "updateIssuerClaimTopics", ("address", "uint256[]"))
