@@ -117,6 +117,7 @@ class Database:
             try:
                 yield session
             finally:
+                session.expunge_all()  # a rollback would empty the rows that were read
                 await session.rollback()
 
     @asynccontextmanager

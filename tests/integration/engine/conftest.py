@@ -1,0 +1,278 @@
+"""The engine with real parts: a chain with our contracts, both stores, and a provider that says what a test wants."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from issuer.cases.levels import BASIC_TOPIC, LEVELS
+from issuer.cases.rules import CaseStatus
+from issuer.cases.tables import Case, Subject
+from issuer.cases.work import CaseWorker
+from issuer.chain import contracts, rules
+from issuer.chain.deploy import Deployment, deploy
+from issuer.chain.gateway import Gateway
+from issuer.chain.lanes import LaneKeeper
+from issuer.chain.rules import ChainProfile
+from issuer.chain.signer import LocalSigner
+from issuer.chain.watcher import Watcher
+from issuer.claims import store as claim_store
+from issuer.claims.queueing import Issuance
+from issuer.claims.settle import ClaimSettlement
+from issuer.claims.tables import Claim
+from issuer.claims.work import ClaimWorker, Contracts
+from issuer.db import Database
+from issuer.ids import new_id
+from issuer.inbox.tables import InboxEvent
+from issuer.providers.protocol import Outcome, Reading
+from issuer.queue.open import open_queue
+from issuer.secrets import KeyRing, Secret
+from scripts.anvil import AnvilProcess, start_anvil
+
+CHAIN_ID = 31337
+ETHER = 10**18
+
+
+class Keys:
+    """Fresh keys for each run; nothing here is worth anything."""
+
+    def __init__(self) -> None:
+        self.deployer, self.sender, self.claim_signer = (LocalSigner(os.urandom(32)) for _ in range(3))
+
+
+async def rpc(url: str, method: str, *params: object) -> object:
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(url, json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)})
+    body = answer.json()
+    assert "error" not in body, body
+    return body["result"]
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture(scope="session")
+def chain() -> Iterator[AnvilProcess]:
+    with start_anvil() as anvil:
+        yield anvil
+
+
+@pytest.fixture(scope="session")
+def deployment(chain: AnvilProcess, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    path: Path = tmp_path_factory.mktemp("deployment") / "deployment.json"
+
+    async def make() -> Deployment:
+        await rpc(chain.url, "anvil_setBalance", keys.deployer.address, hex(100 * ETHER))
+        gateway = Gateway(Secret(chain.url))
+        try:
+            return await deploy(
+                gateway,
+                keys.deployer,
+                sender=keys.sender.address,
+                claim_signer=keys.claim_signer.address,
+                path=path,
+                topics=[BASIC_TOPIC],
+            )
+        finally:
+            await gateway.aclose()
+
+    return asyncio.run(make())
+
+
+class Persona:
+    """A provider that answers what the test last said of a check."""
+
+    name, environment = "persona", "sandbox"
+
+    def __init__(self) -> None:
+        self.readings: dict[str, Reading] = {}
+        self.fetches = 0
+        self.error: Exception | None = None
+
+    def says(self, case: Case, outcome: Outcome, *, at: datetime | None = None, redacted: bool = False) -> None:
+        assert case.check_ref is not None
+        now = at or datetime.now(UTC)
+        self.readings[case.check_ref] = Reading(
+            check_ref=case.check_ref,
+            outcome=outcome,
+            status=outcome.value,
+            reference=case.subject_id,
+            template=case.template,
+            environment=self.environment,
+            evidence_at=now,
+            decided_at=now if outcome in (Outcome.APPROVED, Outcome.DECLINED) else None,
+            redacted=redacted,
+            read_at=datetime.now(UTC),
+        )
+
+    async def fetch(self, check_ref: str) -> Reading:
+        self.fetches += 1
+        if self.error is not None:
+            raise self.error
+        return self.readings[check_ref]
+
+
+class Engine:
+    """The daemon's rooms, driven by hand: `ring` an event in, `settle` until nothing moves."""
+
+    def __init__(self, db: Database, chain_url: str, deployment: Deployment, keys: Keys, profile: ChainProfile) -> None:
+        self.db = db
+        self.url = chain_url
+        self.keys = keys
+        self.deployment = deployment
+        self.at = Contracts(
+            claim_issuer=deployment.contracts["ClaimIssuer"], factory=deployment.contracts["IdentityFactory"]
+        )
+        self.gateway = Gateway(Secret(chain_url))
+        self.persona = Persona()
+        self.decision_keys = KeyRing({1: os.urandom(32)})
+        self.data_keys = KeyRing({1: os.urandom(32)})
+        self.queue = open_queue(db)
+        self.restart(profile)
+
+    def restart(self, profile: ChainProfile) -> None:
+        """What a new process would build from the same database."""
+        self.profile = profile
+        issuance = Issuance(claim_issuers={CHAIN_ID: self.at.claim_issuer}, data_keys=self.data_keys)
+        self.lane = LaneKeeper(self.db, self.gateway, self.keys.sender, chain_id=CHAIN_ID, profile=profile)
+        self.claims = ClaimWorker(
+            self.db,
+            self.gateway,
+            self.lane,
+            self.keys.claim_signer,
+            self.at,
+            decision_keys=self.decision_keys,
+            data_keys=self.data_keys,
+        )
+        settlement = ClaimSettlement(issuance.claim_issuers)
+        self.watcher = Watcher(self.db, self.gateway, settlement, chain_id=CHAIN_ID, profile=profile)
+        self.cases = CaseWorker(
+            self.db,
+            self.queue,
+            {("persona", "sandbox"): self.persona},  # type: ignore[dict-item]
+            decision_keys=self.decision_keys,
+            issuance=issuance,
+            identities=self.identities,
+            wake=lambda: None,
+            silent_seconds=0.0,
+        )
+
+    async def identities(self, wallet: str) -> dict[int, str]:
+        calls = [
+            contracts.get_identity(self.at.factory, wallet),
+            contracts.predict(self.at.factory, wallet, self.at.claim_issuer),
+        ]
+        linked, predicted = await self.gateway.call(calls)
+        identity = contracts.decode_address(linked) or contracts.decode_address(predicted)
+        assert identity is not None
+        return {CHAIN_ID: identity}
+
+    async def open_case(self, wallet: str | None = None) -> Case:
+        now = datetime.now(UTC)
+        subject = Subject(id=new_id("sub"), created_at=now)
+        case = Case(
+            id=new_id("case"),
+            subject_id=subject.id,
+            level="basic",
+            wallet=wallet or LocalSigner(os.urandom(32)).address,
+            chain_ids=[CHAIN_ID],
+            provider="persona",
+            environment="sandbox",
+            template="itmpl_1",
+            check_ref=new_id("inq"),
+            status=CaseStatus.CREATED,
+            reasons=[],
+            next_check_at=now + timedelta(hours=1),
+            created_at=now,
+            updated_at=now,
+        )
+        async with self.db.write() as session:
+            session.add(subject)
+            await session.flush()
+            session.add(case)
+        return case
+
+    async def receive(self, case: Case, name: str = "inquiry.approved") -> str:
+        now = datetime.now(UTC)
+        event = InboxEvent(
+            id=new_id("evt"),
+            provider="persona",
+            environment="sandbox",
+            event_key=new_id("key"),
+            name=name,
+            known=True,
+            check_ref=case.check_ref,
+            received_at=now,
+            body_hash="0" * 64,
+            next_try_at=now,
+        )
+        async with self.db.write() as session:
+            session.add(event)
+        return event.id
+
+    async def ring(self, case: Case, outcome: Outcome, **more: object) -> None:
+        """The provider moves the check and its webhook is handled."""
+        self.persona.says(case, outcome, **more)  # type: ignore[arg-type]
+        await self.cases.handle_event(await self.receive(case))
+
+    async def pump(self) -> None:
+        assert await self.lane.ensure()
+        while await self.claims.pump():
+            pass
+
+    async def settle(self) -> None:
+        """Pump and look until nothing is on its way."""
+        async with asyncio.timeout(20):
+            while True:
+                await self.pump()
+                if not await self.watcher.look() and not await self._waiting():
+                    return
+                await asyncio.sleep(0.01)
+
+    async def _waiting(self) -> bool:
+        now = datetime.now(UTC)
+        async with self.db.read() as session:
+            ready = await claim_store.ready(session, CHAIN_ID, now=now, limit=1)
+            return bool(ready or await claim_store.to_revoke(session, CHAIN_ID, now=now, limit=1))
+
+    async def case(self, case: Case) -> Case:
+        async with self.db.read() as session:
+            found = await session.get(Case, case.id)
+        assert found is not None
+        return found
+
+    async def claims_of(self, case: Case) -> list[Claim]:
+        async with self.db.read() as session:
+            return (await claim_store.of_cases(session, [case.id]))[case.id]
+
+    async def is_verified(self, wallet: str) -> bool:
+        """The contract's own answer, as any other contract would get it."""
+        call = contracts.is_verified(self.deployment.contracts["ClaimIssuerRegistry"], wallet, BASIC_TOPIC)
+        (answer,) = await self.gateway.call([call])
+        return contracts.decode_bool(answer)
+
+    async def sent(self) -> int:
+        """How many transactions of our sender the chain has mined."""
+        return await self.gateway.nonce(self.keys.sender.address)
+
+    async def aclose(self) -> None:
+        await self.queue.aclose()
+        await self.gateway.aclose()
+
+
+@pytest.fixture
+async def engine(db: Database, chain: AnvilProcess, deployment: Deployment, keys: Keys) -> AsyncIterator[Engine]:
+    await rpc(chain.url, "anvil_setBalance", keys.sender.address, hex(100 * ETHER))
+    await rpc(chain.url, "evm_setAutomine", True)
+    engine = Engine(db, chain.url, deployment, keys, rules.profile(CHAIN_ID))
+    yield engine
+    await engine.aclose()
+
+
+assert BASIC_TOPIC in LEVELS["basic"].topics
