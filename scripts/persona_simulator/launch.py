@@ -126,6 +126,8 @@ def start(
     except BaseException:
         process.kill()
         process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
         raise
     return Running(
         url=ready["url"],
