@@ -91,8 +91,10 @@ def passing(error: DBAPIError | asyncpg.PostgresError) -> bool:
 
 
 def normalise_url(url: str) -> sa.URL:
-    """`sqlite:///file` and `postgresql://…` mean their async drivers."""
+    """`sqlite:///file` and `postgresql://…` mean their async drivers; libpq's `sslmode` is `ssl` for asyncpg."""
     parsed = make_url(url)
+    if "sslmode" in parsed.query:
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": parsed.query["sslmode"]})
     drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
     return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
 
@@ -173,7 +175,7 @@ class Database:
             "idle_in_transaction_session_timeout": "30000",
             "application_name": "claimwright",
         }
-        return create_async_engine(
+        engine = create_async_engine(
             self.url,
             hide_parameters=True,
             pool_size=pool_size,
@@ -182,6 +184,17 @@ class Database:
             pool_pre_ping=True,
             connect_args={"server_settings": settings, "timeout": 5},
         )
+        event.listen(engine.sync_engine, "handle_error", _without_values)
+        return engine
+
+
+def _without_values(context: sa.ExceptionContext) -> None:
+    """PostgreSQL quotes the row in DETAIL, and a traceback would show it."""
+    error: BaseException | None = context.original_exception
+    while error is not None:
+        if hasattr(error, "detail"):
+            error.detail = None
+        error = error.__cause__
 
 
 def _sqlite_settings(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI connection has no common type

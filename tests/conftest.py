@@ -30,6 +30,13 @@ def store_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def unmigrated_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database without a single table, once on each store."""
+    with request.getfixturevalue(f"{request.param}_stores").unmigrated() as url:
+        yield url
+
+
 @pytest.fixture
 async def db(store_url: str) -> AsyncIterator[Database]:
     database = Database(store_url)

@@ -77,6 +77,11 @@ class SqliteStores:
         shutil.copyfile(self._template, file)
         yield f"sqlite:///{file}"
 
+    @contextmanager
+    def unmigrated(self) -> Iterator[str]:
+        """The URL of a file that does not exist yet."""
+        yield f"sqlite:///{self._folder / f'store-{next(self._numbers)}.sqlite3'}"
+
 
 class PostgresqlStores:
     """Copies of one migrated database of a server; `close` drops the template."""
@@ -92,8 +97,19 @@ class PostgresqlStores:
     @contextmanager
     def fresh(self) -> Iterator[str]:
         """The URL of an empty database, dropped after the block even if someone is still connected."""
+        with self._database(f' TEMPLATE "{self._template}"') as url:
+            yield url
+
+    @contextmanager
+    def unmigrated(self) -> Iterator[str]:
+        """The same, without a single table."""
+        with self._database("") as url:
+            yield url
+
+    @contextmanager
+    def _database(self, options: str) -> Iterator[str]:
         name = f"{self._prefix}_{next(self._numbers)}"
-        self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{self._template}"')
+        self._execute(f'CREATE DATABASE "{name}"{options}')
         try:
             yield self._url(name)
         finally:

@@ -1,17 +1,20 @@
 """The schema that the migrations make is the schema that the code was written for, on both stores."""
 
-import subprocess
+import asyncio
 import sys
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy.exc import DBAPIError
 
 from issuer.db import Database
 from issuer.migrations import at_head, aupgrade, upgrade
 from issuer.migrations.tables import metadata
-from tests.stores import PostgresqlStores, SqliteStores
+
+ROOT = Path(__file__).parents[3]
 
 
 def _differences(connection: sa.Connection) -> list[object]:
@@ -43,7 +46,32 @@ def test_the_synchronous_entry_is_harmless_on_a_current_database(store_url: str)
     upgrade(store_url)
 
 
-async def test_an_empty_database_is_not_at_head() -> None:
-    db = Database("sqlite://")
+async def test_a_new_database_is_not_at_head(unmigrated_url: str) -> None:
+    db = Database(unmigrated_url)
     assert not await at_head(db)
+    await db.aclose()
+
+
+async def test_processes_that_migrate_at_once_do_no_harm(unmigrated_url: str) -> None:
+    program = "import sys; from issuer.migrations import upgrade; upgrade(sys.argv[1])"
+    others = [
+        await asyncio.create_subprocess_exec(sys.executable, "-W", "error", "-c", program, unmigrated_url, cwd=ROOT)
+        for _ in range(3)
+    ]
+    assert [await other.wait() for other in others] == [0, 0, 0]
+    db = Database(unmigrated_url)
+    assert await at_head(db)
+    async with db.engine.connect() as connection:
+        assert await connection.run_sync(_differences) == []
+    await db.aclose()
+
+
+async def test_a_migration_that_fails_half_way_leaves_nothing(unmigrated_url: str) -> None:
+    db = Database(unmigrated_url)
+    async with db.engine.begin() as connection:
+        await connection.exec_driver_sql("CREATE TABLE transaction_claims (in_the_way INTEGER)")
+    with pytest.raises(DBAPIError):
+        await aupgrade(db)
+    async with db.engine.connect() as connection:
+        assert await connection.run_sync(lambda sync: sa.inspect(sync).get_table_names()) == ["transaction_claims"]
     await db.aclose()
