@@ -123,9 +123,9 @@ def _signers(settings: DaemonSettings) -> tuple[Signer, Signer]:
 
 async def _deployment(gateway: Gateway, settings: DaemonSettings, sender: Signer, claim_signer: Signer) -> str:
     deployment = Deployment.load(settings.deployment_file)
-    problems = await check_deployment(gateway, deployment, sender.address, claim_signer.address)
+    problems = await check_deployment(gateway, deployment, sender=sender.address, claim_signer=claim_signer.address)
     if problems:
-        raise ClaimwrightError("; ".join(problems) + "; run `claimwright deploy`")
+        raise ClaimwrightError("; ".join(problems))
     return f"registry {deployment.contracts['ClaimIssuerRegistry']}"
 
 

@@ -1,0 +1,320 @@
+"""The whole stack on one machine: chain, contracts, Persona simulator, store, API and daemon, all fresh.
+
+    async with Stack(directory) as stack:
+        ...  # stack.api_url, stack.api_key, stack.persona_url, stack.contracts, stack.pids
+
+Used by demo, dev, the end-to-end tests and the benchmarks. Every key and secret is random and new, every port is a
+free one on loopback, and nothing is left running. Use it from the main thread.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import urllib.request
+import uuid
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from issuer import migrations
+from issuer.access.rules import ADMIN
+from issuer.access.store import create_key
+from issuer.cases.levels import LEVELS
+from issuer.chain.deploy import deploy
+from issuer.chain.gateway import Gateway
+from issuer.chain.signer import load_signer, new_keystore
+from issuer.clock import now
+from issuer.db import Database
+from issuer.errors import AlreadyRunning
+from issuer.secrets import Secret
+from issuer.supervise import Child, Ready, Supervisor, http_answers, line_written
+from scripts.anvil import CHAIN_ID, find_anvil
+from scripts.persona_simulator.launch import ENVIRONMENT_ID, TEMPLATE_ID
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".claimwright"
+LOCAL = "127.0.0.1"
+SCRYPT_N = 1024  # the passwords here are 128 random bits; stretching them would only cost time
+FUNDS_WEI = 1_000 * 10**18
+_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
+
+
+class Stack:
+    """`directory` is emptied first and keeps database, keys and logs afterwards.
+
+    `block_time` in seconds; None mines each transaction at once. `settings` are added to both processes' environments.
+    Raises `AlreadyRunning` when another stack lives in the directory, `ChildFailed` when a part does not come up.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        database_url: str | None = None,
+        block_time: float | None = None,
+        settings: dict[str, str] | None = None,
+        on_change: Callable[[dict[str, int]], None] | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.directory = directory
+        self.database_url = database_url or f"sqlite:///{directory / 'claimwright.sqlite3'}"
+        self.block_time = block_time
+        self.settings = settings or {}
+        self.chain_id = CHAIN_ID
+        self.contracts: dict[str, str] = {}
+        self.api_key = ""
+        self.persona_api_key = f"persona_sandbox_{secrets.token_hex(20)}"
+        self.webhook_secret = f"wbhsec_{uuid.uuid4()}"
+        self.private = [f"1:{secrets.token_hex(32)}", f"1:{secrets.token_hex(32)}"]  # decision keys, data keys
+        self._passwords = {name: secrets.token_hex(16) for name in ("deployer", "sender", "claim_signer")}
+        self._addresses: dict[str, str] = {}
+        self._on_change = on_change
+        self._say = say
+        self._lock: IO[str] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._lock = lock_directory(self.directory)
+        try:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            self.directory.mkdir(mode=0o700)
+            self._choose_ports()
+            self.supervisor = Supervisor(on_change=self._on_change)
+            try:
+                await self._up()
+            except BaseException:
+                await self.supervisor.stop()
+                raise
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.supervisor.stop()
+        if self._lock is not None:
+            self._lock.close()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Of `api`, `daemon`, `anvil` and `persona`."""
+        return self.supervisor.pids
+
+    def log(self, name: str) -> Path:
+        return self.directory / f"{name}.log"
+
+    def secret_values(self) -> list[str]:
+        """Everything that may be found in no log and no table."""
+        return [
+            *self._passwords.values(),
+            *(key.partition(":")[2] for key in self.private),
+            *(self.api_key, self.persona_api_key, self.webhook_secret),
+        ]
+
+    def _choose_ports(self) -> None:
+        api, persona, anvil = free_ports(3)
+        self.api_url = f"http://{LOCAL}:{api}"
+        self.persona_url = f"http://{LOCAL}:{persona}"
+        self.rpc_url = f"http://{LOCAL}:{anvil}"
+        self.webhook_url = f"{self.api_url}/webhooks/persona"
+
+    async def _up(self) -> None:
+        """What needs nothing of the rest is started at the same time."""
+
+        async def store_and_api() -> None:
+            await asyncio.to_thread(migrations.upgrade, self.database_url)
+            self._say("the store is migrated")
+            self.api_key = await self._make_key()
+            await self.supervisor.start(self._api())
+            self._say(f"the API answers at {self.api_url}")
+
+        async def chain() -> None:
+            await asyncio.gather(self.supervisor.start(self._anvil()), asyncio.to_thread(self._make_keystores))
+            self._say(f"the chain runs at {self.rpc_url}")
+            await self._deploy()
+            self._say(f"the contracts are deployed, registry {self.contracts['ClaimIssuerRegistry']}")
+
+        async def persona() -> None:
+            await self.supervisor.start(self._persona())
+            self._say(f"the Persona simulator answers at {self.persona_url}")
+
+        await _all(store_and_api(), chain(), persona())
+        await self.supervisor.start(self._daemon())
+        self._say("the daemon is ready")
+
+    async def _make_key(self) -> str:
+        db = Database(self.database_url)
+        try:
+            async with db.write() as session:
+                _, key = await create_key(session, "local stack", [ADMIN], now())
+        finally:
+            await db.aclose()
+        return key.reveal()
+
+    def _make_keystores(self) -> None:
+        for name, password in self._passwords.items():
+            self._addresses[name] = new_keystore(self._keystore(name), Secret(password), scrypt_n=SCRYPT_N)
+
+    def _keystore(self, name: str) -> Path:
+        return self.directory / f"{name}.keystore.json"
+
+    async def _deploy(self) -> None:
+        for name in ("deployer", "sender"):
+            await asyncio.to_thread(rpc, self.rpc_url, "anvil_setBalance", self._addresses[name], hex(FUNDS_WEI))
+        deployer = load_signer(
+            "DEPLOYER",
+            keystore=str(self._keystore("deployer")),
+            password=Secret(self._passwords["deployer"]),
+            key=None,
+            chain_id=self.chain_id,
+        )
+        gateway = Gateway(Secret(self.rpc_url))
+        try:
+            deployment = await deploy(
+                gateway,
+                deployer,
+                sender=self._addresses["sender"],
+                claim_signer=self._addresses["claim_signer"],
+                path=self.directory / "deployment.json",
+                topics=sorted({topic for level in LEVELS.values() for topic in level.topics}),
+            )
+        finally:
+            await gateway.aclose()
+        self.contracts = deployment.contracts
+
+    def _anvil(self) -> Child:
+        timing = [] if self.block_time is None else ["--block-time", f"{self.block_time:g}"]
+        argv = [str(find_anvil()), "--host", LOCAL, "--port", _port(self.rpc_url), "--silent", *timing]
+        return self._child("anvil", argv, {}, ready=_node_answers(self.rpc_url), restart=False)
+
+    def _persona(self) -> Child:
+        told = {
+            "CLAIMWRIGHT_ENV": "development",
+            "PERSONA_SIM_API_KEY": self.persona_api_key,
+            "PERSONA_SIM_WEBHOOK_SECRET": self.webhook_secret,
+            "PERSONA_SIM_WEBHOOK_URL": self.webhook_url,
+            "PERSONA_SIM_TEMPLATE_ID": TEMPLATE_ID,
+            "PERSONA_SIM_ENVIRONMENT_ID": ENVIRONMENT_ID,
+        }
+        argv = [sys.executable, "-m", "scripts.persona_simulator", "--port", _port(self.persona_url)]
+        ready = http_answers(f"{self.persona_url}/_sim/health")
+        return self._child("persona", argv, told, ready=ready, restart=False)
+
+    def _api(self) -> Child:
+        told = {
+            **self._shared(),
+            "CLAIMWRIGHT_API_HOST": LOCAL,
+            "CLAIMWRIGHT_API_PORT": _port(self.api_url),
+            "PERSONA_WEBHOOK_SECRET": self.webhook_secret,
+        }
+        ready = http_answers(f"{self.api_url}/health/ready")
+        return self._child("api", [sys.executable, "-m", "issuer", "api"], told, ready=ready)
+
+    def _daemon(self) -> Child:
+        told = {
+            **self._shared(),
+            "CLAIMWRIGHT_RPC_URL": self.rpc_url,
+            "CLAIMWRIGHT_DEPLOYMENT_FILE": str(self.directory / "deployment.json"),
+            "CLAIMWRIGHT_DECISION_KEYS": self.private[0],
+            "CLAIMWRIGHT_DATA_KEYS": self.private[1],
+            "CLAIMWRIGHT_SENDER_KEYSTORE": str(self._keystore("sender")),
+            "CLAIMWRIGHT_SENDER_PASSWORD": self._passwords["sender"],
+            "CLAIMWRIGHT_CLAIM_SIGNER_KEYSTORE": str(self._keystore("claim_signer")),
+            "CLAIMWRIGHT_CLAIM_SIGNER_PASSWORD": self._passwords["claim_signer"],
+        }
+        ready = line_written(self.log("daemon"), '"daemon_ready"')
+        return self._child("daemon", [sys.executable, "-m", "issuer", "daemon"], told, ready=ready)
+
+    def _shared(self) -> dict[str, str]:
+        return {
+            "CLAIMWRIGHT_ENV": "development",
+            "DATABASE_URL": self.database_url,
+            "CLAIMWRIGHT_CHAIN_ID": str(self.chain_id),
+            "PERSONA_API_KEY": self.persona_api_key,
+            "PERSONA_TEMPLATE_ID": TEMPLATE_ID,
+            "PERSONA_ENVIRONMENT_ID": ENVIRONMENT_ID,
+            "PERSONA_API_BASE_URL": f"{self.persona_url}/api/v1",
+            "PERSONA_HOSTED_URL": f"{self.persona_url}/verify",
+            **self.settings,
+        }
+
+    def _child(
+        self, name: str, argv: Sequence[str | Path], told: dict[str, str], ready: Ready, restart: bool = True
+    ) -> Child:
+        inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+        env = {**inherited, "PYTHONUNBUFFERED": "1", **told}
+        return Child(name=name, argv=argv, env=env, cwd=ROOT, log=self.log(name), ready=ready, restart=restart)
+
+
+def lock_directory(directory: Path) -> IO[str]:
+    """Held until the file is closed or the process ends. Raises `AlreadyRunning`."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    file = directory.with_name(f"{directory.name}.lock").open("a+", encoding="ascii")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        holder = file.read(20).strip() or "unknown"
+        file.close()
+        raise AlreadyRunning(f"a stack is already running in {directory} (pid {holder}); stop it first") from None
+    file.truncate(0)
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+    return file
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ones: all are held until the last is known."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((LOCAL, 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def rpc(url: str, method: str, *params: object) -> object:
+    """One JSON-RPC call to the local chain. Raises `OSError` without an answer, `RuntimeError` for an error."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - loopback http
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before loopback
+    with opener.open(request, timeout=5) as response:
+        answer = json.load(response)
+    if "error" in answer:
+        raise RuntimeError(f"{method}: {answer['error'].get('message')}")
+    result: object = answer["result"]
+    return result
+
+
+def _node_answers(url: str) -> Ready:
+    async def ready() -> bool:
+        try:
+            return await asyncio.to_thread(rpc, url, "eth_chainId") == hex(CHAIN_ID)
+        except OSError:
+            return False
+
+    return ready
+
+
+def _port(url: str) -> str:
+    return url.rpartition(":")[2]
+
+
+async def _all(*parts: Coroutine[None, None, None]) -> None:
+    """All at once; the first failure ends the rest and is raised as itself."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
