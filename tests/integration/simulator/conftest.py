@@ -143,3 +143,9 @@ def create(api: httpx.Client, persona: launch.Running) -> Create:
 def simulate(api: httpx.Client, inquiry_id: str, *kinds: str) -> httpx.Response:
     actions = [{"type": f"{kind}_inquiry"} for kind in kinds]
     return api.post(f"/inquiries/{inquiry_id}/perform-simulate-actions", json={"meta": {"simulate-actions": actions}})
+
+
+def status_of(api: httpx.Client, inquiry_id: str) -> str:
+    """What the API says now."""
+    found: str = api.get(f"/inquiries/{inquiry_id}").json()["data"]["attributes"]["status"]
+    return found
