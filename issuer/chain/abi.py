@@ -42,7 +42,7 @@ def artifact(name: str) -> Artifact:
 
 
 class Function(msgspec.Struct, frozen=True):
-    """A contract's function by its ABI types."""
+    """A contract's function by its ABI types. `outputs` are given for what is asked, not for what is sent."""
 
     contract: str
     name: str
@@ -67,7 +67,7 @@ REVOKE_BATCH = Function("ClaimIssuer", "revokeBatch", ("(address,uint256,uint16)
 EPOCH_OF = Function("ClaimIssuer", "epochOf", ("address", "uint256"), ("uint16",))
 SET_OPERATOR = Function("ClaimIssuer", "setOperator", ("address", "bool"))
 IS_OPERATOR = Function("ClaimIssuer", "isOperator", ("address",), ("bool",))
-ADD_KEY = Function("ClaimIssuer", "addKey", ("bytes32", "uint256", "uint256"), ("bool",))
+ADD_KEY = Function("ClaimIssuer", "addKey", ("bytes32", "uint256", "uint256"))
 GET_KEY = Function("ClaimIssuer", "getKey", ("bytes32",), ("uint256[]", "uint256", "bytes32"))
 KEY_HAS_PURPOSE = Function("Identity", "keyHasPurpose", ("bytes32", "uint256"), ("bool",))
 FACTORY = Function("ClaimIssuer", "factory", (), ("address",))

@@ -61,7 +61,7 @@ async def deploy(
     log: Callable[[str], None] = _silent,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Deployment:
-    """Deploy or adopt the four contracts, then register what is not registered yet. `topics[0]` is what ClaimGated asks.
+    """Deploy or adopt the four contracts, then register what is not yet. ClaimGated asks for `topics[0]`.
 
     The deployer becomes owner and manager. Raises `WrongChain` when the file is of another chain, `ChainError` when
     something there is not ours or a transaction fails, `NodeUnavailable` when it takes longer than `wait_seconds`.

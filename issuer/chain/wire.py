@@ -55,10 +55,10 @@ class Call(msgspec.Struct, frozen=True):
         return fields if self.sender is None else {"from": self.sender, **fields}
 
 
-Quantity = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{1,64}$")]
-Bytes = Annotated[str, Meta(pattern="^0x([0-9a-fA-F]{2})*$")]
-Hash = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{64}$")]
-Address = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")]
+Quantity = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{1,64}\Z")]
+Bytes = Annotated[str, Meta(pattern=r"^0x([0-9a-fA-F]{2})*\Z")]
+Hash = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{64}\Z")]
+Address = Annotated[str, Meta(pattern=r"^0x[0-9a-fA-F]{40}\Z")]
 
 
 class _Block(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,7 +81,7 @@ class _Log(msgspec.Struct, frozen=True):
 
 class _Receipt(msgspec.Struct, frozen=True, rename="camel"):
     transaction_hash: Hash
-    status: Annotated[str, Meta(pattern="^0x[01]$")]
+    status: Annotated[str, Meta(pattern=r"^0x[01]\Z")]
     gas_used: Quantity
     logs: tuple[_Log, ...]
     block_number: Quantity | None = None
