@@ -42,7 +42,7 @@ library BoundedCall {
         }
     }
 
-    /// @notice Asks for one word; zero if there is none.
+    /// @notice Asks for one word; zero if the answer is anything but one.
     function readWord(
         address target,
         uint256 gasLimit,
@@ -50,7 +50,7 @@ library BoundedCall {
     ) internal view returns (bool success, uint256 word) {
         assembly ("memory-safe") {
             success := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0, 0x20)
-            success := and(success, gt(returndatasize(), 0x1f))
+            success := and(success, eq(returndatasize(), 0x20))
             if success {
                 word := mload(0)
             }

@@ -13,8 +13,8 @@ contract ValidityTest is BaseTest {
 
     function testFuzz_WordRoundTrip(uint16 epoch, uint32 issuedAt, uint32 expiresAt, bytes21 commitment) public pure {
         bytes32 word = ClaimWord.pack(epoch, issuedAt, expiresAt, commitment);
-        (uint8 layout, uint16 e, uint32 i, uint32 x, bytes21 c) = ClaimWord.unpack(word);
-        assertEq(layout, 1);
+        (uint8 first, uint16 e, uint32 i, uint32 x, bytes21 c) = ClaimWord.unpack(word);
+        assertEq(first, 1);
         assertEq(e, epoch);
         assertEq(i, issuedAt);
         assertEq(x, expiresAt);
@@ -48,9 +48,9 @@ contract ValidityTest is BaseTest {
         assertTrue(isValid(identity, TOPIC, signature, word));
     }
 
-    function testFuzz_OnlyLayoutOneAndTheEpochNow(uint8 layout, uint16 epoch) public view {
-        vm.assume(layout != 1);
-        bytes32 word = bytes32(abi.encodePacked(layout, bytes31(0)));
+    function testFuzz_OnlyLayoutOneAndTheEpochNow(uint8 first, uint16 epoch) public view {
+        vm.assume(first != 1);
+        bytes32 word = bytes32(abi.encodePacked(first, bytes31(0)));
         assertFalse(isValid(identity, TOPIC, signWord(identity, TOPIC, word), word));
         word = wordOf(epoch);
         assertEq(isValid(identity, TOPIC, signWord(identity, TOPIC, word), word), epoch == 0);
@@ -144,13 +144,13 @@ contract ValidityTest is BaseTest {
     }
 
     function test_Domain() public view {
-        (bytes1 fields, string memory name, string memory version, uint256 chainId, address at, , ) =
+        (bytes1 fields, string memory name, string memory version, uint256 chainId, address place, , ) =
             IERC5267(address(issuer)).eip712Domain();
         assertEq(fields, hex"0f");
         assertEq(name, "Claimwright");
         assertEq(version, "1");
         assertEq(chainId, block.chainid);
-        assertEq(at, address(issuer));
+        assertEq(place, address(issuer));
         assertEq(issuer.factory(), address(factory));
     }
 

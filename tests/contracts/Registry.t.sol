@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {BaseTest} from "./Base.t.sol";
+import {Bomb, Burner, Parrot} from "./Hostile.sol";
+import {ClaimGated} from "../../contracts/examples/ClaimGated.sol";
+import {IClaimIssuer} from "../../contracts/interfaces/IClaimIssuer.sol";
+import {IClaimIssuerRegistry} from "../../contracts/interfaces/IClaimIssuerRegistry.sol";
+import {IERC735} from "../../contracts/interfaces/IERC735.sol";
+import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
+import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
+import {ClaimTuple} from "../../contracts/libraries/ClaimTuple.sol";
+import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+
+contract RegistryTest is BaseTest {
+    address internal further = makeAddr("further");
+
+    function trust(address one, uint256 topic) internal {
+        vm.prank(owner);
+        registry.addTrustedIssuer(one, topics(topic));
+    }
+
+    /// @dev A hostile identity that the first trusted factory vouches for.
+    function vouchedFor(address wallet, address identity) internal returns (Parrot careless) {
+        careless = new Parrot();
+        careless.teach(IIdentityFactory.getIdentity.selector, abi.encode(identity));
+        careless.teach(IIdentityFactory.isIdentity.selector, abi.encode(true));
+        careless.teach(IIdentityFactory.isFirstWallet.selector, abi.encode(true));
+        vm.prank(owner);
+        registry.addFactory(address(careless));
+        assertEq(factory.getIdentity(wallet), address(0));
+    }
+
+    function test_VerifiedWhileTheClaimIsValid() public {
+        assertFalse(registry.isVerified(holder, TOPIC));
+        IIdentity identity = onboard(holder);
+        assertTrue(registry.isVerified(holder, TOPIC));
+        assertTrue(registry.isVerifiedIdentity(address(identity), TOPIC));
+        assertFalse(registry.isVerified(holder, TOPIC + 1));
+        assertFalse(registry.isVerified(stranger, TOPIC));
+        assertFalse(registry.isVerified(address(0), 0));
+        vm.prank(manager);
+        issuer.removeKey(keyOf(signer), CLAIM);
+        assertFalse(registry.isVerified(holder, TOPIC));
+    }
+
+    function test_RemovedIssuerOrFactoryCountsNoLonger() public {
+        IIdentity identity = onboard(holder);
+        vm.startPrank(owner);
+        registry.updateIssuerClaimTopics(address(issuer), topics(TOPIC + 1));
+        assertFalse(registry.isVerified(holder, TOPIC));
+        registry.updateIssuerClaimTopics(address(issuer), topics(TOPIC));
+        assertTrue(registry.isVerified(holder, TOPIC));
+        registry.removeTrustedIssuer(address(issuer));
+        assertFalse(registry.isVerified(holder, TOPIC));
+        registry.addTrustedIssuer(address(issuer), topics(TOPIC));
+        registry.removeFactory(address(factory));
+        assertFalse(registry.isVerified(holder, TOPIC));
+        assertFalse(registry.isVerifiedIdentity(address(identity), TOPIC));
+        registry.addFactory(address(new Parrot()));
+        registry.addFactory(address(factory));
+        assertTrue(registry.isVerified(holder, TOPIC)); // the first that knows him answers
+        assertTrue(registry.isVerifiedIdentity(address(identity), TOPIC));
+    }
+
+    function test_UnlinkedWalletCountsNoLonger() public {
+        IIdentity identity = onboard(holder);
+        vm.prank(holder);
+        factory.unlinkWallet(holder);
+        assertFalse(registry.isVerified(holder, TOPIC));
+        assertTrue(registry.isVerifiedIdentity(address(identity), TOPIC));
+    }
+
+    function test_FurtherWalletCountsForLaterClaimsOnly() public {
+        IIdentity identity = onboard(holder);
+        vm.prank(holder);
+        factory.proposeLink(further);
+        vm.warp(NOW + 1);
+        vm.prank(further);
+        factory.acceptLink(address(identity));
+        assertTrue(registry.isVerified(holder, TOPIC));
+        assertFalse(registry.isVerified(further, TOPIC));
+        onboard(holder); // issued now
+        assertTrue(registry.isVerified(further, TOPIC));
+    }
+
+    /// @dev A legacy claim does not say when it was issued.
+    function test_FurtherWalletDoesNotCountForLegacyClaims() public {
+        IIdentity identity = newIdentity();
+        bytes memory data = abi.encodePacked(wordOf(0));
+        IClaimIssuer.ClaimInput memory claim =
+            IClaimIssuer.ClaimInput(TOPIC, 1, signLegacy(address(identity), TOPIC, data), data, "");
+        addAsHolder(identity, claim);
+        vm.prank(holder);
+        factory.proposeLink(further);
+        vm.prank(further);
+        factory.acceptLink(address(identity));
+        assertTrue(registry.isVerified(holder, TOPIC));
+        assertFalse(registry.isVerified(further, TOPIC));
+    }
+
+    /// @dev The open hole of ERC-3643: the claim names an issuer of its own, which says yes to everything.
+    function test_TheTrustedIssuerIsAskedNotTheNamedOne() public {
+        Parrot identity = new Parrot();
+        identity.teach(IIdentity.isClaimValid.selector, abi.encode(true));
+        vouchedFor(stranger, address(identity));
+        bytes memory word = abi.encodePacked(wordOf(0));
+        identity.teach(IERC735.getClaim.selector, abi.encode(TOPIC, 1, address(identity), new bytes(64), word, ""));
+        assertFalse(registry.isVerified(stranger, TOPIC));
+        assertFalse(registry.isVerifiedIdentity(address(identity), TOPIC));
+        identity.teach(IERC735.getClaim.selector, abi.encode(TOPIC, 1, address(issuer), new bytes(64), word, ""));
+        assertFalse(registry.isVerified(stranger, TOPIC));
+        // Only what the trusted issuer has signed for this very identity and topic.
+        bytes memory signature = signWord(address(identity), TOPIC, wordOf(0));
+        identity.teach(IERC735.getClaim.selector, abi.encode(TOPIC + 1, 1, address(issuer), signature, word, ""));
+        assertFalse(registry.isVerified(stranger, TOPIC));
+        identity.teach(IERC735.getClaim.selector, abi.encode(TOPIC, 1, address(issuer), signature, word, ""));
+        assertTrue(registry.isVerified(stranger, TOPIC));
+    }
+
+    function test_IdentityOfAnUnknownFactoryIsNotVerified() public {
+        vm.prank(owner);
+        registry.removeFactory(address(factory));
+        Parrot identity = new Parrot();
+        bytes memory word = abi.encodePacked(wordOf(0));
+        bytes memory signature = signWord(address(identity), TOPIC, wordOf(0));
+        identity.teach(IERC735.getClaim.selector, abi.encode(TOPIC, 1, address(issuer), signature, word, ""));
+        assertFalse(registry.isVerifiedIdentity(address(identity), TOPIC));
+    }
+
+    function hostile() internal returns (address[5] memory) {
+        return [address(new Burner()), address(new Bomb(true)), address(new Bomb(false)), stranger, address(new Parrot())];
+    }
+
+    function test_HostileFactoriesAndIssuersCostOnlyGas() public {
+        address[5] memory bad = hostile();
+        vm.startPrank(owner);
+        registry.removeFactory(address(factory));
+        registry.removeTrustedIssuer(address(issuer));
+        for (uint256 i = 0; i < 5; ++i) {
+            registry.addFactory(bad[i]);
+            registry.addTrustedIssuer(bad[i], topics(TOPIC));
+        }
+        assertFalse(registry.isVerified(holder, TOPIC));
+        assertFalse(registry.isVerifiedIdentity(holder, TOPIC));
+        registry.addFactory(address(factory));
+        registry.addTrustedIssuer(address(issuer), topics(TOPIC));
+        vm.stopPrank();
+        IIdentity identity = onboard(holder);
+        assertTrue(registry.isVerified{gas: 5_000_000}(holder, TOPIC));
+        // A claim from each of the hostile issuers, which the identity did not check.
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.mockCall(
+                address(identity),
+                abi.encodeCall(identity.getClaim, (idOf(bad[i], TOPIC))),
+                abi.encode(TOPIC, 1, bad[i], "", "", "")
+            );
+        }
+        vm.prank(owner);
+        registry.updateIssuerClaimTopics(address(issuer), topics(TOPIC + 1));
+        assertFalse(registry.isVerified{gas: 5_000_000}(holder, TOPIC));
+    }
+
+    function test_HostileIdentitiesCostOnlyGas() public {
+        address[5] memory bad = hostile();
+        for (uint256 i = 0; i < 5; ++i) {
+            Parrot careless = vouchedFor(further, bad[i]);
+            assertFalse(registry.isVerified{gas: 3_000_000}(further, TOPIC));
+            assertFalse(registry.isVerifiedIdentity{gas: 3_000_000}(bad[i], TOPIC));
+            vm.prank(owner);
+            registry.removeFactory(address(careless));
+        }
+    }
+
+    function testFuzz_NeverReverts(bytes calldata getClaim, bytes calldata valid, bytes calldata getIdentity) public {
+        Parrot all = new Parrot();
+        vouchedFor(further, address(all));
+        trust(address(all), TOPIC);
+        all.teach(IERC735.getClaim.selector, getClaim);
+        all.teach(IIdentity.isClaimValid.selector, valid);
+        assertFalse(registry.isVerified(further, TOPIC));
+        assertFalse(registry.isVerifiedIdentity(address(all), TOPIC));
+        Parrot odd = new Parrot();
+        odd.teach(IIdentityFactory.getIdentity.selector, getIdentity);
+        vm.prank(owner);
+        registry.addFactory(address(odd));
+        assertFalse(registry.isVerified(further, TOPIC));
+    }
+
+    /// @dev Well-formed but for one word, which is where a decoder breaks.
+    function testFuzz_NeverRevertsOnBentTuples(uint256 word, uint256 value) public {
+        Parrot all = new Parrot();
+        vouchedFor(further, address(all));
+        trust(address(all), TOPIC);
+        bytes memory answer = abi.encode(TOPIC, 1, address(all), new bytes(64), new bytes(32), "uri");
+        word = bound(word, 0, answer.length / 32 - 1);
+        assembly ("memory-safe") {
+            mstore(add(answer, mul(32, add(word, 1))), value)
+        }
+        all.teach(IERC735.getClaim.selector, answer);
+        all.teach(IIdentity.isClaimValid.selector, abi.encode(true));
+        registry.isVerified(further, TOPIC);
+        registry.isVerifiedIdentity(address(all), TOPIC);
+    }
+
+    function testFuzz_TupleIsReadAsAbiDecodeReadsIt(
+        uint256 topic,
+        address from,
+        bytes calldata signature,
+        bytes calldata data,
+        string calldata uri
+    ) public pure {
+        (bool ok, ClaimTuple.Claim memory claim) =
+            ClaimTuple.decode(abi.encode(topic, uint256(1), from, signature, data, uri));
+        assertTrue(ok);
+        assertEq(claim.topic, topic);
+        assertEq(claim.issuer, from);
+        assertEq(claim.signature, signature);
+        assertEq(claim.data, data);
+    }
+}
+
+contract RegistryListsTest is BaseTest {
+    function setUp() public override {
+        super.setUp();
+        vm.startPrank(owner);
+    }
+
+    function numbered(uint256 count) internal pure returns (uint256[] memory list) {
+        list = new uint256[](count);
+        for (uint256 i = 0; i < count; ++i) list[i] = i + 1;
+    }
+
+    function test_ListsAsTRex() public {
+        address other = makeAddr("other issuer");
+        vm.expectEmit(address(registry));
+        emit IClaimIssuerRegistry.TrustedIssuerAdded(other, numbered(2));
+        registry.addTrustedIssuer(other, numbered(2));
+        assertTrue(registry.isTrustedIssuer(other));
+        assertFalse(registry.isTrustedIssuer(stranger));
+        assertEq(registry.getTrustedIssuers().length, 2);
+        assertEq(registry.getTrustedIssuerClaimTopics(other), numbered(2));
+        assertTrue(registry.hasClaimTopic(other, 2));
+        assertEq(registry.getTrustedIssuersForClaimTopic(2)[0], other);
+        vm.expectEmit(address(registry));
+        emit IClaimIssuerRegistry.ClaimTopicsUpdated(other, numbered(1));
+        registry.updateIssuerClaimTopics(other, numbered(1));
+        assertFalse(registry.hasClaimTopic(other, 2));
+        assertEq(registry.getTrustedIssuersForClaimTopic(2).length, 0);
+        vm.expectEmit(address(registry));
+        emit IClaimIssuerRegistry.TrustedIssuerRemoved(other);
+        registry.removeTrustedIssuer(other);
+        assertFalse(registry.hasClaimTopic(other, 1));
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.IssuerNotTrusted.selector, other));
+        registry.getTrustedIssuerClaimTopics(other);
+    }
+
+    function test_RevertWhen_ListsAreWrong() public {
+        vm.expectRevert(IClaimIssuerRegistry.ZeroAddress.selector);
+        registry.addTrustedIssuer(address(0), numbered(1));
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.IssuerAlreadyTrusted.selector, issuer));
+        registry.addTrustedIssuer(address(issuer), numbered(1));
+        vm.expectRevert(IClaimIssuerRegistry.NoTopics.selector);
+        registry.addTrustedIssuer(stranger, numbered(0));
+        vm.expectRevert(IClaimIssuerRegistry.TooManyTopics.selector);
+        registry.addTrustedIssuer(stranger, numbered(16));
+        vm.expectRevert(IClaimIssuerRegistry.ZeroTopic.selector);
+        registry.addTrustedIssuer(stranger, topics(0));
+        uint256[] memory twice = new uint256[](2);
+        (twice[0], twice[1]) = (TOPIC, TOPIC);
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.TopicRepeated.selector, TOPIC));
+        registry.addTrustedIssuer(stranger, twice);
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.IssuerNotTrusted.selector, stranger));
+        registry.removeTrustedIssuer(stranger);
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.IssuerNotTrusted.selector, stranger));
+        registry.updateIssuerClaimTopics(stranger, numbered(1));
+    }
+
+    function test_Limits() public {
+        for (uint160 i = 1; i < 50; ++i) registry.addTrustedIssuer(address(i), numbered(15));
+        vm.expectRevert(IClaimIssuerRegistry.TooManyIssuers.selector);
+        registry.addTrustedIssuer(stranger, numbered(1));
+        for (uint160 i = 1; i < 10; ++i) registry.addFactory(address(i));
+        vm.expectRevert(IClaimIssuerRegistry.TooManyFactories.selector);
+        registry.addFactory(stranger);
+    }
+
+    function test_FactoriesKeepTheirOrder() public {
+        registry.addFactory(address(1));
+        registry.addFactory(address(2));
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.FactoryAlreadyTrusted.selector, address(1)));
+        registry.addFactory(address(1));
+        vm.expectRevert(IClaimIssuerRegistry.ZeroAddress.selector);
+        registry.addFactory(address(0));
+        registry.removeFactory(address(factory));
+        assertEq(registry.factories()[0], address(1));
+        assertEq(registry.factories()[1], address(2));
+        assertEq(registry.factories().length, 2);
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.FactoryNotTrusted.selector, address(factory)));
+        registry.removeFactory(address(factory));
+    }
+
+    function testFuzz_OwnerOnlyAndInTwoSteps(address sender) public {
+        vm.assume(sender != owner);
+        vm.stopPrank();
+        vm.startPrank(sender);
+        bytes memory refusal = abi.encodeWithSelector(Ownable.OwnableUnauthorizedAccount.selector, sender);
+        vm.expectRevert(refusal);
+        registry.addTrustedIssuer(sender, numbered(1));
+        vm.expectRevert(refusal);
+        registry.removeTrustedIssuer(address(issuer));
+        vm.expectRevert(refusal);
+        registry.updateIssuerClaimTopics(address(issuer), numbered(1));
+        vm.expectRevert(refusal);
+        registry.addFactory(sender);
+        vm.expectRevert(refusal);
+        registry.removeFactory(address(factory));
+        vm.stopPrank();
+        vm.prank(owner);
+        Ownable2Step(address(registry)).transferOwnership(sender);
+        assertEq(Ownable(address(registry)).owner(), owner);
+    }
+}
+
+contract ClaimGatedTest is BaseTest {
+    function test_LetsInWhoIsVerified() public {
+        ClaimGated gate = ClaimGated(deployCode("ClaimGated.sol:ClaimGated", abi.encode(registry, TOPIC)));
+        assertFalse(gate.isAllowed(holder));
+        vm.prank(holder);
+        vm.expectRevert(abi.encodeWithSelector(ClaimGated.NotVerified.selector, holder, TOPIC));
+        gate.enter();
+        address identity = address(onboard(holder));
+        vm.expectEmit(address(gate));
+        emit ClaimGated.Entered(holder);
+        vm.prank(holder);
+        gate.enter();
+        vm.prank(operator);
+        issuer.revokeBatch(revocation(identity, TOPIC, 0));
+        vm.prank(holder);
+        vm.expectRevert(abi.encodeWithSelector(ClaimGated.NotVerified.selector, holder, TOPIC));
+        gate.enter();
+    }
+}
