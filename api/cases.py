@@ -1,0 +1,200 @@
+"""/v1/cases: open a check, look at it, enter it again."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Response, Router, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
+
+from api import errors, inputs
+from api.auth import SCOPE
+from api.keys import Caller
+from api.schemas import (
+    CasePage,
+    CaseView,
+    ClaimList,
+    CreateCase,
+    Timeline,
+    case_view,
+    claim_view,
+    move_view,
+)
+from api.services import Services
+from issuer import history
+from issuer.cases import store
+from issuer.cases.levels import LEVELS, level
+from issuer.cases.opening import NewCase, Opened, Request
+from issuer.cases.rules import CaseStatus
+from issuer.cases.tables import Case
+from issuer.chain.rules import is_local
+from issuer.claims import store as claims
+from issuer.errors import InvalidInput, WalletNotProved
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        required=False,
+        description="1 to 255 visible ASCII characters. A repeat with the same body gives the same case.",
+    ),
+]
+
+
+@post("/cases", summary="Open a case", status_code=201, opt={SCOPE: "cases:write"})
+async def create_case(
+    data: JSONBody[CreateCase],
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    idempotency_key: IdempotencyKey = None,
+) -> Response[Any]:
+    """Make a case and open its check at the provider. Send the person to `session.url`.
+
+    503 with `case_id`: the provider did not answer; the case is kept. Repeat with the same Idempotency-Key, or
+    resume the case.
+    """
+    key = inputs.idempotency_key(idempotency_key)
+    new = _checked(data, services, caller)
+    request = None
+    if key is not None:
+        fingerprint = caller.fingerprint(msgspec.json.encode(data, order="deterministic"))
+        request = Request(key_id=caller.key_id, idempotency_key=key, hash=fingerprint)
+    return await _answer(services, await services.opener.open(new, request), 201)
+
+
+@get("/cases", summary="List cases", opt={SCOPE: "cases:read"})
+async def list_cases(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    wallet: FromQuery[str | None] = None,
+    reference: FromQuery[str | None] = None,
+    status: FromQuery[str | None] = None,
+    level: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
+    limit: FromQuery[int] = 20,
+) -> CasePage:
+    """Newest first, 20 at a time unless `limit` (1 to 100) says otherwise."""
+    size = inputs.limit(limit)
+    wanted = store.Filter(
+        tenant_id=caller.tenant_id,
+        wallet=None if wallet is None else inputs.wallet(wallet),
+        reference=inputs.reference(reference),
+        status=inputs.one_of("status", status, [one.value for one in CaseStatus]),
+        level=inputs.one_of("level", level, sorted(LEVELS)),
+        before=inputs.from_cursor(cursor),
+        limit=size + 1,
+    )
+    async with services.db.read() as session:
+        found = await store.page(session, wanted)
+        shown = found[:size]
+        ids = [case.id for case in shown]
+        by_case = await claims.of_cases(session, ids)
+        decisions = await claims.newest_decisions(session, ids)
+    return CasePage(
+        items=[case_view(case, by_case[case.id], decisions.get(case.id)) for case in shown],
+        next_cursor=inputs.to_cursor(ids[-1]) if len(found) > size else None,
+    )
+
+
+@get("/cases/{case_id:str}", summary="Show a case", opt={SCOPE: "cases:read"})
+async def show_case(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> CaseView:
+    """Its status, its newest decision, and its claims with their transaction hashes."""
+    async with services.db.read() as session:
+        case = await store.get(session, case_id, caller.tenant_id)
+        own = (await claims.of_cases(session, [case.id]))[case.id]
+        decision = (await claims.newest_decisions(session, [case.id])).get(case.id)
+    return case_view(case, own, decision)
+
+
+@get("/cases/{case_id:str}/timeline", summary="Every move of a case", opt={SCOPE: "cases:read"})
+async def show_timeline(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> Timeline:
+    """The moves of the case and of its claims, oldest first, each with its cause."""
+    async with services.db.read() as session:
+        case = await store.get(session, case_id, caller.tenant_id)
+        rows = await history.of_case(session, case.id)
+    return Timeline(items=[move_view(row) for row in rows])
+
+
+@get("/cases/{case_id:str}/claims", summary="The claims of a case", opt={SCOPE: "claims:read"})
+async def list_case_claims(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> ClaimList:
+    """Oldest first."""
+    async with services.db.read() as session:
+        case = await store.get(session, case_id, caller.tenant_id)
+        own = (await claims.of_cases(session, [case.id]))[case.id]
+    return ClaimList(items=[claim_view(claim) for claim in own])
+
+
+@post("/cases/{case_id:str}/resume", summary="A new way into the check", status_code=200, opt={SCOPE: "cases:write"})
+async def resume_case(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> Response[Any]:
+    """A fresh session; also opens the check of a case whose start failed. 409 for a case that is decided or over."""
+    return await _answer(services, await services.opener.resume(case_id, caller.tenant_id), 200)
+
+
+@post("/cases/{case_id:str}/expire", summary="Close the check", status_code=202, opt={SCOPE: "cases:write"})
+async def expire_case(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> CaseView:
+    """Ask the provider to close the check. The case becomes `expired` when the provider has said so."""
+    case = await services.opener.expire(case_id, caller.tenant_id)
+    return await _view(services, case)
+
+
+def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
+    settings = services.settings
+    if data.identity is not None:
+        raise InvalidInput("identity", "not supported yet; leave it out")
+    provider, environment = services.provider_key
+    new = NewCase(
+        tenant_id=caller.tenant_id,
+        level=level(data.level).name,
+        wallet=inputs.wallet(data.wallet),
+        chain_ids=inputs.chain_ids(data.chain_ids, settings.chain_id),
+        provider=provider,
+        environment=environment,
+        template=services.template,
+        reference=inputs.reference(data.reference),
+        redirect_url=inputs.redirect_url(data.redirect_url, settings),
+        prefill=data.prefill,
+    )
+    if not is_local(settings.chain_id):
+        raise WalletNotProved("on a live chain the wallet's owner must sign first, which is not supported yet")
+    return new
+
+
+async def _view(services: Services, case: Case) -> CaseView:
+    async with services.db.read() as session:
+        own = (await claims.of_cases(session, [case.id]))[case.id]
+        decision = (await claims.newest_decisions(session, [case.id])).get(case.id)
+    return case_view(case, own, decision)
+
+
+async def _answer(services: Services, opened: Opened, status: int) -> Response[Any]:
+    if opened.failure is not None:
+        return errors.problem(opened.failure, extras={"case_id": opened.case.id})
+    async with services.db.read() as session:
+        own = (await claims.of_cases(session, [opened.case.id]))[opened.case.id]
+        decision = (await claims.newest_decisions(session, [opened.case.id])).get(opened.case.id)
+    return Response(case_view(opened.case, own, decision, opened.session), status_code=status)
+
+
+case_routes = Router(
+    path="/",
+    tags=["cases"],
+    route_handlers=[
+        create_case,
+        list_cases,
+        show_case,
+        show_timeline,
+        list_case_claims,
+        resume_case,
+        expire_case,
+    ],
+)

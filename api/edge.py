@@ -1,0 +1,52 @@
+"""What every answer of /v1 and the pages carries, and one line in the log for each request."""
+
+import time
+
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from issuer.log import get_logger
+
+_SAFE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+class Headers(ASGIMiddleware):
+    """Adds headers that the answer does not have yet."""
+
+    def __init__(self, **headers: str) -> None:
+        given = tuple((name.replace("_", "-").encode(), value.encode()) for name, value in headers.items())
+        self._headers = _SAFE + given
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                there = {name.lower() for name, _ in message["headers"]}
+                message["headers"] = [*message["headers"], *(pair for pair in self._headers if pair[0] not in there)]
+            await send(message)
+
+        await next_app(scope, receive, with_headers)
+
+
+class AccessLog(ASGIMiddleware):
+    """Method, path without its query, status and time. Never a header, never a body."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        began = time.perf_counter()
+        status = 0
+
+        async def noticing(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await next_app(scope, receive, noticing)
+        finally:
+            get_logger().info(
+                "request",
+                method=scope.get("method"),
+                path=scope["path"],
+                status=status,
+                duration_ms=round((time.perf_counter() - began) * 1000, 1),
+            )

@@ -1,0 +1,110 @@
+"""What a caller sends, checked: each function gives the value or raises `InvalidInput` naming the field."""
+
+import base64
+import binascii
+import re
+from urllib.parse import urlsplit
+
+from eth_utils.address import to_checksum_address
+
+from issuer.errors import InvalidInput
+from issuer.settings import ApiSettings
+
+LONGEST_URL = 2000
+MOST_PER_PAGE = 100
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_CURSOR = re.compile(r"[a-z]{2,8}_[0-9a-f]{32}")
+_URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # no space, no control character, no backslash
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def wallet(text: str, field: str = "wallet") -> str:
+    """EIP-55. A wrong mixed case is a typing mistake that the checksum caught."""
+    if not _ADDRESS.fullmatch(text):
+        raise InvalidInput(field, "must be 0x and 40 hex digits")
+    checksummed = str(to_checksum_address(text.lower()))
+    if text not in (checksummed, text.lower()):
+        raise InvalidInput(field, "has a wrong checksum; use EIP-55 or all lower case")
+    if int(text, 16) == 0:
+        raise InvalidInput(field, "the zero address is nobody's")
+    return checksummed
+
+
+def reference(text: str | None) -> str | None:
+    if text is not None and not _REFERENCE.fullmatch(text):
+        raise InvalidInput("reference", "must be 1 to 64 of A-Z a-z 0-9 _ -")
+    return text
+
+
+def chain_ids(given: list[int] | None, configured: int) -> tuple[int, ...]:
+    """Only the configured chain, for now."""
+    if given is None:
+        return (configured,)
+    if not given or any(chain_id != configured for chain_id in given):
+        raise InvalidInput("chain_ids", f"only chain {configured} is configured")
+    return (configured,)
+
+
+def redirect_url(text: str | None, settings: ApiSettings) -> str | None:
+    if text is None:
+        return None
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").lower()
+        _ = parts.port  # raises for one that is no number
+    except ValueError:
+        raise InvalidInput("redirect_url", "is not a URL") from None
+    if not host or len(text) > LONGEST_URL or not _URL.fullmatch(text):
+        raise InvalidInput("redirect_url", f"must be a URL of at most {LONGEST_URL} plain characters")
+    if parts.username is not None or parts.password is not None or "#" in text:
+        raise InvalidInput("redirect_url", "must have no credentials and no fragment")
+    plain = parts.scheme == "http" and host in _LOOPBACK and settings.env != "production"
+    if parts.scheme != "https" and not plain:
+        raise InvalidInput("redirect_url", "must be https")
+    allowed = {name.lower() for name in re.split(r"[\s,]+", settings.redirect_hosts) if name}
+    if allowed and host not in allowed:
+        raise InvalidInput("redirect_url", "names a host that is not allowed here")
+    return text
+
+
+def idempotency_key(text: str | None) -> str | None:
+    if text is not None and not _IDEMPOTENCY_KEY.fullmatch(text):
+        raise InvalidInput("Idempotency-Key", "must be 1 to 255 visible ASCII characters")
+    return text
+
+
+def reason(text: str) -> str:
+    if not 1 <= len(text) <= 200 or not text.isprintable() or not text.strip():
+        raise InvalidInput("reason", "must be 1 to 200 printable characters")
+    return text
+
+
+def one_of(field: str, text: str | None, words: list[str]) -> str | None:
+    if text is not None and text not in words:
+        raise InvalidInput(field, f"must be one of {', '.join(words)}")
+    return text
+
+
+def limit(number: int) -> int:
+    if not 1 <= number <= MOST_PER_PAGE:
+        raise InvalidInput("limit", f"must be 1 to {MOST_PER_PAGE}")
+    return number
+
+
+def to_cursor(last_id: str) -> str:
+    return base64.urlsafe_b64encode(last_id.encode()).rstrip(b"=").decode()
+
+
+def from_cursor(text: str | None) -> str | None:
+    """The id that the page before ended with."""
+    if text is None:
+        return None
+    try:
+        last_id = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        last_id = ""
+    if not _CURSOR.fullmatch(last_id):
+        raise InvalidInput("cursor", "is not a cursor that was given out here")
+    return last_id

@@ -1,0 +1,250 @@
+"""What goes over the wire. Unknown fields of a request are refused; times are RFC 3339 in UTC."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from eth_utils.address import to_checksum_address
+from msgspec import UNSET, Meta, UnsetType
+
+from issuer.cases.rules import SUMMARIES, CaseStatus
+from issuer.cases.tables import Case, Decision
+from issuer.claims.tables import Claim
+from issuer.history import History
+from issuer.providers.protocol import Session
+
+Wallet = Annotated[
+    str,
+    Meta(
+        description="20-byte address in hex: all lower case, or in EIP-55 mixed case.",
+        examples=["0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045"],
+    ),
+]
+
+
+class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request to have the holder of a wallet checked at a level."""
+
+    level: Annotated[str, Meta(description="One of GET /v1/levels.", examples=["basic"])]
+    wallet: Wallet
+    identity: Annotated[str | None, Meta(description="Not supported yet; leave it out.")] = None
+    chain_ids: Annotated[
+        list[int] | None, Meta(description="Chains to put the claims on. Default: the configured chain.")
+    ] = None
+    reference: Annotated[
+        str | None, Meta(description="Your own word for the case, [A-Za-z0-9_-]{1,64}. No e-mail, no name.")
+    ] = None
+    redirect_url: Annotated[
+        str | None, Meta(description="Where the person goes after the check: https, at most 2000 characters.")
+    ] = None
+    prefill: Annotated[
+        dict[str, Any] | None, Meta(description="Handed to the provider as it is; never stored, never logged.")
+    ] = None
+
+
+class RevokeClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Why a claim is taken back. Stored; write no personal data into it."""
+
+    reason: Annotated[str, Meta(description="1 to 200 printable characters.", examples=["sanctions-hit"])]
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """The way into the check. `token` is a bearer secret for the person's browser: shown once."""
+
+    token: str | None
+    url: str
+    expires_at: datetime
+
+
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    outcome: str
+    decided_at: datetime
+
+
+class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
+    """One claim on one Identity on one chain. `claim_id` is its ERC-735 id."""
+
+    id: str
+    case_id: str
+    claim_id: str
+    topic: Annotated[str, Meta(description="Decimal uint256.", examples=["1129054209"])]
+    chain_id: int
+    wallet: str
+    identity: str
+    form: str
+    status: str
+    tx_hash: str | None
+    block_number: int | None
+    valid_until: datetime | None
+    revoked_tx_hash: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class CaseClaimView(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim inside its case."""
+
+    id: str
+    claim_id: str
+    topic: str
+    chain_id: int
+    identity: str
+    form: str
+    status: str
+    tx_hash: str | None
+    block_number: int | None
+    valid_until: datetime | None
+    revoked_tx_hash: str | None
+
+
+class CaseView(msgspec.Struct, frozen=True, kw_only=True):
+    """A case. `summary` is pending, verified, rejected or not_verified. `session` only when just made or resumed."""
+
+    id: str
+    status: str
+    summary: str
+    level: str
+    wallet: str
+    reference: str | None
+    provider: str
+    provider_ref: str | None
+    environment: str
+    reasons: list[str]
+    claims: list[CaseClaimView]
+    decision: DecisionView | None
+    created_at: datetime
+    updated_at: datetime
+    session: SessionView | UnsetType = UNSET
+
+
+class CasePage(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first. Hand `next_cursor` back as `cursor` for the next page; null is the end."""
+
+    items: list[CaseView]
+    next_cursor: str | None
+
+
+class ClaimPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first. Hand `next_cursor` back as `cursor` for the next page; null is the end."""
+
+    items: list[ClaimView]
+    next_cursor: str | None
+
+
+class MoveView(msgspec.Struct, frozen=True, kw_only=True):
+    """One move of a case or of one of its claims. `detail` holds ids and hashes only."""
+
+    at: datetime
+    kind: Annotated[str, Meta(description="case or claim")]
+    claim_id: str | None
+    source: str | None = msgspec.field(name="from")
+    target: str = msgspec.field(name="to")
+    cause: str
+    detail: dict[str, Any]
+
+
+class Timeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Oldest first."""
+
+    items: list[MoveView]
+
+
+class ClaimList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[ClaimView]
+
+
+class LevelView(msgspec.Struct, frozen=True, kw_only=True):
+    """A named policy: its claim topics (decimal) and how long a claim lives."""
+
+    name: str
+    topics: list[str]
+    validity_seconds: int
+    form: str
+
+
+class LevelList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[LevelView]
+
+
+class SubjectStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """`topics` are those with a confirmed claim that has not run out; `verified_until` the earliest end of them."""
+
+    wallet: str
+    summary: str
+    verified_at: datetime | None
+    verified_until: datetime | None
+    topics: list[str]
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    status: str
+
+
+def case_view(case: Case, claims: list[Claim], decision: Decision | None, session: Session | None = None) -> CaseView:
+    return CaseView(
+        id=case.id,
+        status=case.status,
+        summary=SUMMARIES[CaseStatus(case.status)],
+        level=case.level,
+        wallet=case.wallet,
+        reference=case.reference,
+        provider=case.provider,
+        provider_ref=case.check_ref,
+        environment=case.environment,
+        reasons=case.reasons,
+        claims=[_case_claim_view(claim) for claim in claims],
+        decision=None if decision is None else DecisionView(outcome=decision.outcome, decided_at=decision.decided_at),
+        created_at=case.created_at,
+        updated_at=case.updated_at,
+        session=UNSET
+        if session is None
+        else SessionView(token=session.token, url=session.url, expires_at=session.expires_at),
+    )
+
+
+def claim_view(claim: Claim) -> ClaimView:
+    return ClaimView(
+        id=claim.id,
+        case_id=claim.case_id,
+        claim_id=claim.onchain_id,
+        topic=claim.topic,
+        chain_id=claim.chain_id,
+        wallet=to_checksum_address(claim.wallet),
+        identity=to_checksum_address(claim.identity),
+        form=claim.form,
+        status=claim.status,
+        tx_hash=claim.tx_hash,
+        block_number=claim.block_number,
+        valid_until=claim.valid_until,
+        revoked_tx_hash=claim.revoked_tx_hash,
+        created_at=claim.created_at,
+        updated_at=claim.updated_at,
+    )
+
+
+def _case_claim_view(claim: Claim) -> CaseClaimView:
+    return CaseClaimView(
+        id=claim.id,
+        claim_id=claim.onchain_id,
+        topic=claim.topic,
+        chain_id=claim.chain_id,
+        identity=to_checksum_address(claim.identity),
+        form=claim.form,
+        status=claim.status,
+        tx_hash=claim.tx_hash,
+        block_number=claim.block_number,
+        valid_until=claim.valid_until,
+        revoked_tx_hash=claim.revoked_tx_hash,
+    )
+
+
+def move_view(row: History) -> MoveView:
+    return MoveView(
+        at=row.at,
+        kind="case" if row.claim_id is None else "claim",
+        claim_id=row.claim_id,
+        source=row.source,
+        target=row.target,
+        cause=row.cause,
+        detail=row.detail,
+    )

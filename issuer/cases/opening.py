@@ -1,0 +1,263 @@
+"""Open a case: make the row, then the check at the provider, then tie the two. Never two checks for one case.
+
+The row comes first, so that whatever happens at the provider there is something to come back to. The provider's
+idempotency key is the case id and the number of the try. After an answer that leaves the outcome open, or when the
+provider may have forgotten the key, the next try first looks for a check that an earlier one left behind.
+"""
+
+import asyncio
+import hmac
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from weakref import WeakValueDictionary
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+
+from issuer import history
+from issuer.cases import store
+from issuer.cases.rules import OPEN, CaseStatus
+from issuer.cases.tables import Case, CaseRequest
+from issuer.clock import now as clock_now
+from issuer.db import Database
+from issuer.errors import (
+    Conflict,
+    IllegalMove,
+    ProviderError,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from issuer.ids import new_id
+from issuer.inbox.store import wake_unknown
+from issuer.providers.protocol import Outcome, Provider, Session, StartCheck
+from issuer.queue.port import Queue
+
+KEY_LIFE = timedelta(minutes=45)  # Persona keeps a key for an hour at least; past that a repeat could open a second
+CLOCK_SLACK = timedelta(minutes=2)
+FIRST_LOOK = timedelta(minutes=10)  # when the sweep reads a case that nothing was heard of
+
+RESUMABLE = OPEN | {CaseStatus.EXPIRED}
+_ENTERABLE = frozenset({Outcome.CREATED, Outcome.STARTED, Outcome.EXPIRED})
+
+
+class IdempotencyMismatch(Conflict):
+    """The same Idempotency-Key with another body."""
+
+    code = "idempotency-mismatch"
+
+
+class NewCase(msgspec.Struct, frozen=True, kw_only=True):
+    """A checked request. `prefill` goes to the provider and is kept nowhere."""
+
+    tenant_id: str
+    level: str
+    wallet: str
+    chain_ids: tuple[int, ...]
+    provider: str
+    environment: str
+    template: str
+    reference: str | None = None
+    redirect_url: str | None = None
+    prefill: Mapping[str, object] | None = None
+
+    def __repr__(self) -> str:
+        return f"NewCase(level={self.level!r})"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """An Idempotency-Key as one API key used it. `hash` is keyed, since a body may hold guessable words."""
+
+    key_id: str
+    idempotency_key: str
+    hash: str
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """The case, which is kept in any case; the way in, if there is one; what the provider did wrong, if it did."""
+
+    case: Case
+    session: Session | None = None
+    failure: ProviderError | None = None
+
+
+class _Taken(Exception):
+    """Another request with the same key was first."""
+
+
+class Opener:
+    """Times in seconds; `clock` gives the host's time."""
+
+    def __init__(
+        self,
+        db: Database,
+        queue: Queue,
+        providers: Mapping[tuple[str, str], Provider],
+        *,
+        clock: Callable[[], datetime] = clock_now,
+    ) -> None:
+        self._db = db
+        self._queue = queue
+        self._providers = providers
+        self._clock = clock
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def open(self, new: NewCase, request: Request | None = None) -> Opened:
+        """Make a case and its check, or find the case that the same request made before and give a way in again.
+
+        Raises `IdempotencyMismatch`.
+        """
+        try:
+            case = await self._insert(new, request)
+        except _Taken:
+            case = await self._insert(new, request)  # which now finds the winner's
+        return await self._enter(case.id, case.tenant_id, new.prefill, look=False)
+
+    async def resume(self, case_id: str, tenant_id: str) -> Opened:
+        """A new way into an open or expired case; opens the check that an earlier failure left unmade.
+
+        Raises `NotFound`, and `IllegalMove` for a case that is decided or over.
+        """
+        async with self._db.read() as session:
+            case = await store.get(session, case_id, tenant_id)
+        if case.status not in RESUMABLE:
+            raise IllegalMove("case", case.status, CaseStatus.STARTED)
+        # The first request may have carried a prefill that is not kept, so the same key may stand for other words.
+        return await self._enter(case_id, tenant_id, None, look=True)
+
+    async def expire(self, case_id: str, tenant_id: str) -> Case:
+        """Ask the provider to close the check; the case moves when the provider says so. Raises `ProviderError`s."""
+        async with self._db.read() as session:
+            case = await store.get(session, case_id, tenant_id)
+        if case.status not in OPEN:
+            raise IllegalMove("case", case.status, CaseStatus.EXPIRED)
+        if case.check_ref is None:
+            raise Conflict("the case has no check yet; resume it first")
+        await self._provider(case).expire(case.check_ref)
+        return case
+
+    async def _insert(self, new: NewCase, request: Request | None) -> Case:
+        now = self._clock()
+        async with self._db.write() as session:
+            if request is not None:
+                earlier = await store.request_of(session, request.key_id, request.idempotency_key)
+                if earlier is not None:
+                    if not hmac.compare_digest(earlier.request_hash, request.hash):
+                        raise IdempotencyMismatch("this Idempotency-Key was used for another request")
+                    return await store.get(session, earlier.case_id, new.tenant_id)
+            case = Case(
+                id=new_id("case"),
+                tenant_id=new.tenant_id,
+                subject_id=await store.subject_of(session, new.tenant_id, new.wallet, now),
+                level=new.level,
+                wallet=new.wallet,
+                chain_ids=list(new.chain_ids),
+                reference=new.reference,
+                redirect_url=new.redirect_url,
+                provider=new.provider,
+                environment=new.environment,
+                template=new.template,
+                status=CaseStatus.CREATED,
+                start_attempt=0,
+                reasons=[],
+                next_check_at=now + FIRST_LOOK,
+                created_at=now,
+                updated_at=now,
+            )
+            session.add(case)
+            await session.flush()
+            history.record(session, case_id=case.id, at=now, source=None, target=CaseStatus.CREATED, cause="request")
+            if request is not None and not await store.claim_request(
+                session,
+                CaseRequest(
+                    tenant_id=new.tenant_id,
+                    key_id=request.key_id,
+                    idempotency_key=request.idempotency_key,
+                    request_hash=request.hash,
+                    case_id=case.id,
+                    created_at=now,
+                ),
+            ):
+                raise _Taken
+        return case
+
+    async def _enter(self, case_id: str, tenant_id: str, prefill: Mapping[str, object] | None, *, look: bool) -> Opened:
+        """One caller at a time for each case; between processes the provider's idempotency key does the same."""
+        lock = self._locks.setdefault(case_id, asyncio.Lock())
+        async with lock:
+            async with self._db.read() as session:
+                case = await store.get(session, case_id, tenant_id)
+            try:
+                if case.check_ref is not None:
+                    return Opened(case=case, session=await self._session_of(case))
+                return await self._start(case, prefill, look=look)
+            except ProviderError as failure:
+                return Opened(case=case, failure=failure)
+
+    async def _session_of(self, case: Case) -> Session | None:
+        """None for a case that nobody needs to enter any more."""
+        if case.status not in RESUMABLE or case.check_ref is None:
+            return None
+        return await self._provider(case).resume(case.check_ref)
+
+    async def _start(self, case: Case, prefill: Mapping[str, object] | None, *, look: bool) -> Opened:
+        provider = self._provider(case)
+        if look or case.start_attempt > 0 or self._clock() - case.created_at > KEY_LIFE:
+            left_behind = await self._left_behind(provider, case)
+            if left_behind is not None:
+                check_ref, outcome = left_behind
+                case = await self._tie(case, check_ref)
+                return Opened(case=case, session=await provider.resume(check_ref) if outcome in _ENTERABLE else None)
+        try:
+            started = await provider.start(
+                StartCheck(
+                    reference=case.subject_id,
+                    template=case.template,
+                    idempotency_key=f"{case.id}-{case.start_attempt}",
+                    redirect_url=case.redirect_url,
+                    prefill=prefill,
+                )
+            )
+        except ProviderUnavailable as error:
+            if not error.same_key:
+                await self._next_key(case)
+            raise
+        except ProviderRefused:
+            await self._next_key(case)  # the provider would repeat its refusal under the same key
+            raise
+        return Opened(case=await self._tie(case, started.check_ref), session=started.session)
+
+    async def _left_behind(self, provider: Provider, case: Case) -> tuple[str, Outcome] | None:
+        """The newest check of this subject that belongs to no case: one of ours whose answer was lost."""
+        since = case.created_at - CLOCK_SLACK
+        found = await provider.find(case.subject_id, case.template, since)
+        async with self._db.read() as session:
+            taken = await store.checks_in_use(
+                session, case.provider, case.environment, [reading.check_ref for reading in found]
+            )
+        free = [reading for reading in found if reading.check_ref not in taken and not reading.redacted]
+        return (free[0].check_ref, free[0].outcome) if free else None
+
+    async def _tie(self, case: Case, check_ref: str) -> Case:
+        """Write the check onto its case, and wake the events that came before this was known."""
+        now = self._clock()
+        try:
+            async with self._db.write() as session:
+                row = await store.locked(session, case.id)
+                if row.check_ref is None:
+                    row.check_ref, row.updated_at, row.next_check_at = check_ref, now, now + FIRST_LOOK
+                    await session.flush()
+                await wake_unknown(session, row.provider, row.environment, check_ref, now, self._queue)
+                return row
+        except IntegrityError:  # another case of this subject, looking at the same moment, took it for a lost one
+            await self._next_key(case)
+            raise ProviderUnavailable("the check went to another case of this wallet", same_key=False) from None
+
+    async def _next_key(self, case: Case) -> None:
+        async with self._db.write() as session:
+            await store.count_start(session, case)
+
+    def _provider(self, case: Case) -> Provider:
+        found = self._providers.get((case.provider, case.environment))
+        if found is None:
+            raise ProviderRefused(f"no {case.provider} {case.environment} is configured")
+        return found

@@ -1,0 +1,164 @@
+"""Queries on cases and subjects for those who look, and the writes of opening one. Nothing here commits."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer.cases.rules import CaseStatus
+from issuer.cases.tables import Case, CaseRequest, Subject, SubjectWallet
+from issuer.claims.tables import Claim
+from issuer.db import for_update
+from issuer.errors import NotFound
+from issuer.ids import new_id
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which cases or claims of a tenant; None leaves a condition out. `before` is the last id of the page before."""
+
+    tenant_id: str
+    wallet: str | None = None
+    reference: str | None = None
+    status: str | None = None
+    level: str | None = None
+    before: str | None = None
+    limit: int = 20
+
+
+async def get(session: AsyncSession, case_id: str, tenant_id: str) -> Case:
+    """Raises `NotFound`."""
+    case: Case | None = await session.scalar(sa.select(Case).where(Case.id == case_id, Case.tenant_id == tenant_id))
+    if case is None:
+        raise NotFound("no such case")
+    return case
+
+
+async def locked(session: AsyncSession, case_id: str) -> Case:
+    """The newest state of a case that exists, locked until the transaction ends."""
+    statement = for_update(sa.select(Case).where(Case.id == case_id), session).execution_options(populate_existing=True)
+    case: Case | None = await session.scalar(statement)
+    if case is None:
+        raise NotFound("no such case")
+    return case
+
+
+async def page(session: AsyncSession, wanted: Filter) -> list[Case]:
+    """Newest first."""
+    statement = sa.select(Case).where(Case.tenant_id == wanted.tenant_id).order_by(Case.id.desc()).limit(wanted.limit)
+    if wanted.wallet is not None:
+        statement = statement.where(Case.wallet == wanted.wallet)
+    if wanted.reference is not None:
+        statement = statement.where(Case.reference == wanted.reference)
+    if wanted.status is not None:
+        statement = statement.where(Case.status == wanted.status)
+    if wanted.level is not None:
+        statement = statement.where(Case.level == wanted.level)
+    if wanted.before is not None:
+        statement = statement.where(Case.id < wanted.before)
+    return list(await session.scalars(statement))
+
+
+async def claim_page(session: AsyncSession, wanted: Filter, *, case_id: str | None = None) -> list[Claim]:
+    """Claims, newest first. `level` and `reference` are the case's."""
+    statement = (
+        sa.select(Claim).where(Claim.tenant_id == wanted.tenant_id).order_by(Claim.id.desc()).limit(wanted.limit)
+    )
+    if case_id is not None:
+        statement = statement.where(Claim.case_id == case_id)
+    if wanted.wallet is not None:
+        statement = statement.where(Claim.wallet == wanted.wallet)
+    if wanted.status is not None:
+        statement = statement.where(Claim.status == wanted.status)
+    if wanted.level is not None or wanted.reference is not None:
+        statement = statement.join(Case, Case.id == Claim.case_id)
+        if wanted.level is not None:
+            statement = statement.where(Case.level == wanted.level)
+        if wanted.reference is not None:
+            statement = statement.where(Case.reference == wanted.reference)
+    if wanted.before is not None:
+        statement = statement.where(Claim.id < wanted.before)
+    return list(await session.scalars(statement))
+
+
+async def newest_in(
+    session: AsyncSession, tenant_id: str, wallet: str, statuses: Collection[CaseStatus]
+) -> Case | None:
+    """The newest case of a wallet in one of these states."""
+    statement = (
+        sa.select(Case)
+        .where(Case.tenant_id == tenant_id, Case.wallet == wallet, Case.status.in_(statuses))
+        .order_by(Case.id.desc())
+        .limit(1)
+    )
+    case: Case | None = await session.scalar(statement)
+    return case
+
+
+async def subject_of(session: AsyncSession, tenant_id: str, wallet: str, at: datetime) -> str:
+    """The subject behind a wallet, made if it is new. Two callers at once get the same one."""
+    known = sa.select(SubjectWallet.subject_id).where(
+        SubjectWallet.tenant_id == tenant_id, SubjectWallet.wallet == wallet
+    )
+    found = await session.scalar(known)
+    if found is not None:
+        return str(found)
+    subject = Subject(id=new_id("sub"), tenant_id=tenant_id, created_at=at)
+    session.add(subject)
+    await session.flush()
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    mine = await session.scalar(
+        insert(SubjectWallet)
+        .values(id=new_id("wal"), tenant_id=tenant_id, subject_id=subject.id, wallet=wallet, created_at=at)
+        .on_conflict_do_nothing(index_elements=[SubjectWallet.tenant_id, SubjectWallet.wallet])
+        .returning(SubjectWallet.id)
+    )
+    if mine is not None:
+        return subject.id
+    await session.delete(subject)  # somebody else's transaction made one meanwhile
+    await session.flush()
+    return str(await session.scalar(known))
+
+
+async def request_of(session: AsyncSession, key_id: str, idempotency_key: str) -> CaseRequest | None:
+    return await session.get(CaseRequest, (key_id, idempotency_key))
+
+
+async def claim_request(session: AsyncSession, request: CaseRequest) -> bool:
+    """Take an idempotency key for a case. False: another request has it."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    taken = await session.scalar(
+        insert(CaseRequest)
+        .values(
+            tenant_id=request.tenant_id,
+            key_id=request.key_id,
+            idempotency_key=request.idempotency_key,
+            request_hash=request.request_hash,
+            case_id=request.case_id,
+            created_at=request.created_at,
+        )
+        .on_conflict_do_nothing(index_elements=[CaseRequest.key_id, CaseRequest.idempotency_key])
+        .returning(CaseRequest.case_id)
+    )
+    return taken is not None
+
+
+async def checks_in_use(
+    session: AsyncSession, provider: str, environment: str, check_refs: Collection[str]
+) -> set[str]:
+    """Which of these checks belong to a case already."""
+    statement = sa.select(Case.check_ref).where(
+        Case.provider == provider, Case.environment == environment, Case.check_ref.in_(check_refs)
+    )
+    return {ref for ref in await session.scalars(statement) if ref is not None}
+
+
+async def count_start(session: AsyncSession, case: Case) -> None:
+    """The next try to open this case's check takes a new key, unless another process has counted already."""
+    await session.execute(
+        sa.update(Case)
+        .where(Case.id == case.id, Case.start_attempt == case.start_attempt, Case.check_ref.is_(None))
+        .values(start_attempt=case.start_attempt + 1)
+    )

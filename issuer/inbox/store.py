@@ -1,0 +1,148 @@
+"""Every query on provider events and refused deliveries. Nothing here commits."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer.errors import NotFound
+from issuer.ids import new_id
+from issuer.inbox.tables import InboxEvent, Refusal, RefusalCount
+from issuer.providers.protocol import Event
+from issuer.queue.port import INBOX, Queue
+
+KEPT_REFUSALS = 1000
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_EVENTS: sa.Table = InboxEvent.__table__  # type: ignore[assignment]  # declared as the wider FromClause
+_UNIQUE = [_EVENTS.c.provider, _EVENTS.c.environment, _EVENTS.c.event_key]
+_INSERTS = {
+    "sqlite": sqlite.insert(_EVENTS).on_conflict_do_nothing(index_elements=_UNIQUE).returning(_EVENTS.c.id),
+    "postgresql": postgresql.insert(_EVENTS).on_conflict_do_nothing(index_elements=_UNIQUE).returning(_EVENTS.c.id),
+}
+
+Row = dict[str, Any]
+
+
+def row_of(provider: str, environment: str, event: Event, *, body: bytes, at: datetime) -> Row:
+    """A new row for `inbox_events`, every text cut to what its column holds: no sender can break a batch."""
+    return {
+        "id": new_id("evt"),
+        "tenant_id": "default",
+        "provider": provider,
+        "environment": environment,
+        "event_key": _key(event.key),
+        "name": _fit(event.name, 100) or "unknown",
+        "known": event.known,
+        "check_ref": _fit(event.check_ref, 200),
+        "template": _fit(event.template, 200),
+        "reference": _fit(event.reference, 200),
+        "status": _fit(event.status, 64),
+        "occurred_at": event.occurred_at,
+        "received_at": at,
+        "body_hash": sha256(body).hexdigest(),
+        "attempts": 0,
+        "next_try_at": at,
+    }
+
+
+async def add_events(session: AsyncSession, rows: Sequence[Row]) -> list[str]:
+    """Insert those that are new; the ids of exactly these."""
+    # In one order for all writers, so that two transactions cannot wait for each other.
+    ordered = sorted(rows, key=_unique_key)
+    result = await session.execute(_INSERTS[session.get_bind().dialect.name], ordered)
+    return list(result.scalars())
+
+
+async def list_events(
+    session: AsyncSession, *, limit: int = 50, before: str | None = None, unhandled: bool = False
+) -> list[InboxEvent]:
+    """Newest first; `before` is the id that the last page ended with."""
+    statement = sa.select(InboxEvent).order_by(InboxEvent.id.desc()).limit(limit)
+    if before is not None:
+        statement = statement.where(InboxEvent.id < before)
+    if unhandled:
+        statement = statement.where(InboxEvent.handled_at.is_(None))
+    return list(await session.scalars(statement))
+
+
+async def replay(session: AsyncSession, event_id: str, now: datetime, queue: Queue) -> InboxEvent:
+    """Have an event handled once more. Raises `NotFound`."""
+    event = await session.get(InboxEvent, event_id)
+    if event is None:
+        raise NotFound("no such event")
+    event.handled_at, event.outcome, event.attempts, event.next_try_at = None, None, 0, now
+    await queue.enqueue(session, INBOX, [event_id])
+    return event
+
+
+async def wake_unknown(
+    session: AsyncSession, provider: str, environment: str, check_ref: str, now: datetime, queue: Queue
+) -> list[str]:
+    """Events that came before their case knew its check: handle them now. Their ids."""
+    statement = (
+        sa.update(InboxEvent)
+        .where(
+            InboxEvent.provider == provider,
+            InboxEvent.environment == environment,
+            InboxEvent.check_ref == check_ref,
+            InboxEvent.outcome == "unknown_check",
+        )
+        .values(handled_at=None, outcome=None, next_try_at=now)
+        .returning(InboxEvent.id)
+    )
+    ids = list(await session.scalars(statement))
+    if ids:
+        await queue.enqueue(session, INBOX, ids)
+    return ids
+
+
+async def add_refusals(session: AsyncSession, rows: Sequence[Row], counts: Mapping[tuple[str, str, str], int]) -> None:
+    """Add to the counts, keep the rows, and drop all but the newest thousand."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    for (provider, environment, reason), count in sorted(counts.items()):
+        added = insert(RefusalCount).values(provider=provider, environment=environment, reason=reason, count=count)
+        await session.execute(
+            added.on_conflict_do_update(
+                index_elements=[RefusalCount.provider, RefusalCount.environment, RefusalCount.reason],
+                set_={"count": RefusalCount.count + added.excluded.count},
+            )
+        )
+    if rows:
+        await session.execute(sa.insert(Refusal), rows)
+    newest_dropped = sa.select(Refusal.id).order_by(Refusal.id.desc()).offset(KEPT_REFUSALS).limit(1).scalar_subquery()
+    await session.execute(
+        sa.delete(Refusal).where(Refusal.id <= newest_dropped).execution_options(synchronize_session=False)
+    )
+
+
+async def refusals(session: AsyncSession, *, limit: int = 50) -> list[Refusal]:
+    """Newest first."""
+    return list(await session.scalars(sa.select(Refusal).order_by(Refusal.id.desc()).limit(limit)))
+
+
+async def refusal_counts(session: AsyncSession) -> list[RefusalCount]:
+    """How often each reason was given, ever."""
+    order = (RefusalCount.provider, RefusalCount.environment, RefusalCount.reason)
+    return list(await session.scalars(sa.select(RefusalCount).order_by(*order)))
+
+
+def _unique_key(row: Row) -> tuple[str, str, str]:
+    return row["provider"], row["environment"], row["event_key"]
+
+
+def _key(key: str) -> str:
+    """The de-duplication key; one that does not fit its column is replaced by its hash, never cut."""
+    if len(key) <= 200 and key.isascii() and key.isprintable():
+        return key
+    return "sha256:" + sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _fit(text: str | None, length: int) -> str | None:
+    if text is None or (len(text) <= length and text.isascii() and text.isprintable()):
+        return text
+    return _UNPRINTABLE.sub("?", text)[:length]
