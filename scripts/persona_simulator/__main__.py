@@ -16,7 +16,7 @@ from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
 from scripts.persona_simulator.app import create_app
-from scripts.persona_simulator.lifeline import parent_gone, tie_to_parent
+from scripts.persona_simulator.lifeline import PARENT_SIGNAL, parent_gone, tie_to_parent
 from scripts.persona_simulator.settings import Refused, Settings, read_settings
 
 OPTIONS = {
@@ -80,6 +80,7 @@ async def serve(settings: Settings, port: int, parent: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(PARENT_SIGNAL, lambda: stop.set() if os.getppid() != parent else None)
     serving = loop.create_task(server.serve())
     watching = loop.create_task(parent_gone(parent))
     stopping = loop.create_task(stop.wait())

@@ -6,6 +6,7 @@ them are measured on the simulated clock (docs.withpersona.com/webhooks).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 WAITS = (3, 64, 729, 4096, 15625, 46656, 117649)
 """Seconds before the second to the eighth attempt."""
 ACCEPTED = frozenset({200, 201, 202, 204})
+AT_ONCE = 64
+"""Requests under way at the same time; a burst beyond that waits its turn."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -36,16 +39,17 @@ class Courier:
     def __init__(self, world: World) -> None:
         self._world = world
         self._client: httpx.AsyncClient | None = None
+        self._slots = asyncio.Semaphore(AT_ONCE)
         self._timers: dict[str, Timer] = {}
         self._held: dict[str, Delivery] = {}
 
     async def open(self) -> None:
         # No environment: a proxy variable must not carry loopback traffic elsewhere.
         self._client = httpx.AsyncClient(
-            timeout=self._world.settings.delivery_timeout,
+            timeout=httpx.Timeout(None),  # one limit for the whole exchange is set around each request
             trust_env=False,
             follow_redirects=False,
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=16),
         )
 
     async def close(self) -> None:
@@ -120,7 +124,14 @@ class Courier:
         self._world.clock.start(send)
 
     async def attempt(self, delivery: Delivery, due: float) -> Attempt | None:
-        """Make one attempt, record it, and arrange the next one if it failed."""
+        """Make one attempt, record it, and arrange the next one if it failed.
+
+        `due` is when it should have started, by `time.perf_counter`.
+        """
+        async with self._slots:
+            return await self._attempt(delivery, due)
+
+    async def _attempt(self, delivery: Delivery, due: float) -> Attempt | None:
         webhook = self._world.webhooks.get(delivery.webhook_id)
         if webhook is None or delivery.status == "failed":
             return None
@@ -157,8 +168,9 @@ class Courier:
             **headers,
         }
         try:
-            response = await self._client.post(url, content=body, headers=headers)
-        except httpx.HTTPError as error:
+            async with asyncio.timeout(self._world.settings.delivery_timeout):
+                response = await self._client.post(url, content=body, headers=headers)
+        except (httpx.HTTPError, TimeoutError) as error:
             return None, type(error).__name__
         return response.status_code, None
 

@@ -9,7 +9,7 @@ from scripts.persona_simulator.wire import Json
 STYLES = ("kebab", "camel", "snake")
 _LETTER = re.compile(r"-([a-z])")
 _ANY = re.compile(r"-([a-z0-9])")
-_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_HUMP = re.compile(r"(?<=[a-zA-Z0-9])([A-Z])")
 _DIGIT = re.compile(r"(?<=[a-z])(\d)")
 
 

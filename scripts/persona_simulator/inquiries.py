@@ -88,9 +88,8 @@ def _account(world: World, attributes: JsonObject, meta: JsonObject) -> Account 
         raise bad_request("the reference id must be a string")
     if wanted is False:
         return None
-    for account in world.accounts.values():
-        if reference and account.reference_id == reference and account.redacted_at is None:
-            return account
+    if reference in world.references:
+        return world.references[reference]
     return lifecycle.new_account(world, reference, type_id or DEFAULT_ACCOUNT_TYPE)
 
 
@@ -141,7 +140,8 @@ def link_meta(world: World, code: str | None) -> JsonObject:
 
 @get("/inquiries")
 async def list_inquiries(request: Call, world: World) -> Response[bytes]:
-    chosen = [item for item in reversed(world.inquiries.values()) if _wanted(request, item)]
+    filters = _filters(request)
+    chosen = [item for item in reversed(world.inquiries.values()) if all(fits(item) for fits in filters)]
     # Newest first; the sort is stable, so equal seconds keep the order of creation.
     chosen.sort(key=lambda item: item.times["created-at"] or 0.0, reverse=True)
     page, links = page_of(request, chosen, lambda item: item.id)
@@ -161,32 +161,31 @@ FILTERS: dict[str, Callable[[Inquiry], str | None]] = {
 }
 
 
-def _wanted(request: Call, item: Inquiry) -> bool:
-    filters = {
+def _filters(request: Call) -> list[Callable[[Inquiry], bool]]:
+    """What an inquiry must satisfy to be listed. Raises 400."""
+    given = {
         key[7:-1]: value
         for key, value in request.query_params.multi_items()
         if key.startswith("filter[") and key.endswith("]")
     }
-    if "note" in filters and len(filters) > 1:
+    if "note" in given and len(given) > 1:
         raise bad_request("filter[note] cannot be combined with other filters")
-    created = item.times["created-at"] or 0.0
-    for name, value in filters.items():
-        try:
-            if name == "created-at-start":
-                fits = created >= moment(value)
-            elif name == "created-at-end":
-                fits = created <= moment(value)
-            elif name == "note":
-                fits = item.note == value
-            elif name in FILTERS:
-                fits = FILTERS[name](item) in value.split(",")
-            else:
-                raise bad_request(f"filter[{name}] is not a filter of this list")
-        except ValueError as error:
-            raise bad_request(f"filter[{name}] is not a time") from error
-        if not fits:
-            return False
-    return True
+    return [_filter(name, value) for name, value in given.items()]
+
+
+def _filter(name: str, value: str) -> Callable[[Inquiry], bool]:
+    if name in FILTERS:
+        read, wanted = FILTERS[name], [value] if name == "note" else value.split(",")
+        return lambda item: read(item) in wanted
+    if name not in ("created-at-start", "created-at-end"):
+        raise bad_request(f"filter[{name}] is not a filter of this list")
+    try:
+        limit = moment(value)
+    except ValueError as error:
+        raise bad_request(f"filter[{name}] is not a time") from error
+    if name == "created-at-start":
+        return lambda item: (item.times["created-at"] or 0.0) >= limit
+    return lambda item: (item.times["created-at"] or 0.0) <= limit
 
 
 @get("/inquiries/{inquiry_id:str}")

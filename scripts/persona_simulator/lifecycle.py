@@ -31,7 +31,7 @@ def new_account(world: World, reference_id: str | None, type_id: str) -> Account
     """Create an account and fire ``account.created``."""
     now = world.clock.now()
     account = Account(new_id("act"), reference_id, type_id, now, now)
-    world.accounts[account.id] = account
+    world.add_account(account)
     world.record("account.created", Snapshot(resources.account(account), []))
     return account
 
@@ -146,6 +146,8 @@ def redact(world: World, item: Inquiry) -> None:
 def redact_account(world: World, account: Account) -> None:
     """Redact an account and everything below it."""
     account.redacted_at = account.updated_at = world.clock.now()
+    if account.reference_id is not None:
+        world.references.pop(account.reference_id, None)
     for item in world.inquiries.values():
         if item.account_id == account.id and item.times.get("redacted-at") is None:
             redact(world, item)

@@ -10,15 +10,21 @@ import sys
 from contextlib import suppress
 
 PR_SET_PDEATHSIG = 1
+PARENT_SIGNAL = signal.SIGUSR1
+"""Not SIGTERM: the kernel also sends it when only the thread that started us ends."""
 INTERVAL = 0.5
 
 
 def tie_to_parent() -> int:
-    """Ask the kernel for SIGTERM at the parent's death where it can; return the parent's pid."""
+    """Ask the kernel for `PARENT_SIGNAL` at the parent's death where it can; return its pid.
+
+    The signal is ignored until a handler that checks `os.getppid` is in place.
+    """
     parent = os.getppid()
+    signal.signal(PARENT_SIGNAL, signal.SIG_IGN)
     if sys.platform.startswith("linux"):
         with suppress(OSError, AttributeError):
-            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+            ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, PARENT_SIGNAL)
     return parent
 
 

@@ -104,6 +104,7 @@ class Inquiry:
     selfies: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
     sessions: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     life_seconds: dict[str, float] = field(default_factory=dict)
     """Seconds until expiry after ``create``, ``start`` and ``resume``; 24 h if not given."""
     extra_attributes: JsonObject = field(default_factory=dict)

@@ -79,12 +79,13 @@ def one_time_link(world: World, item: Inquiry, expires_in: float | None) -> Link
     now = world.clock.now()
     if item.status == "expired":
         raise ApiError(409, "Inquiry is expired, resume it first")
-    for link in world.links.values():
-        if link.inquiry_id == item.id and link.used_at is None and link.expires_at > now:
+    for link in (world.links[code] for code in item.links):
+        if link.used_at is None and link.expires_at > now:
             return link
     session = new_session(world, item)
     link = Link(new_code(), item.id, session.id, now + (expires_in or LINK_LIFE))
     world.links[link.code] = link
+    item.links.append(link.code)
     return link
 
 

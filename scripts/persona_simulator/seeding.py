@@ -90,7 +90,7 @@ def seed(world: World, given: JsonObject) -> Inquiry:
     item.account_id = item.account_id or new_id("act")
     if item.account_id not in world.accounts:
         account = Account(item.account_id, item.reference_id, new_id("acttp"), now, now)
-        world.accounts[account.id] = account
+        world.add_account(account)
     world.inquiries[item.id] = item
     return item
 

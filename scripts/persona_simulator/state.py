@@ -51,6 +51,8 @@ class World:
     def _clear(self) -> None:
         self.inquiries: dict[str, Inquiry] = {}
         self.accounts: dict[str, Account] = {}
+        self.references: dict[str, Account] = {}
+        """Live accounts by reference; two cannot share one."""
         self.sessions: dict[str, Session] = {}
         self.links: dict[str, Link] = {}
         self.parts: dict[str, Part] = {}
@@ -81,6 +83,11 @@ class World:
         """Forget everything and register the start-up webhook again."""
         self.clock.reset()
         self._clear()
+
+    def add_account(self, account: Account) -> None:
+        self.accounts[account.id] = account
+        if account.reference_id is not None:
+            self.references.setdefault(account.reference_id, account)
 
     def record(self, name: str, payload: Snapshot) -> Event:
         """Store an event, then hand it to every webhook that wants it."""

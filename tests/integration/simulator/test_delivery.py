@@ -146,7 +146,7 @@ def test_a_slow_receiver_is_given_up_and_tried_again(
     receiver.seconds = 30.0
     approve(create, api, sim)  # this simulator's timeout is one second
     (attempt,) = delivery(sim)["attempts"]
-    assert (attempt["status"], attempt["error"]) == (None, "ReadTimeout")
+    assert (attempt["status"], attempt["error"]) == (None, "TimeoutError")
     receiver.seconds = 0.0
     sim.post("/clock", json={"advance_seconds": 3})
     assert delivery(sim)["status"] == "completed"

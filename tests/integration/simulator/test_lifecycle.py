@@ -17,7 +17,7 @@ def attributes(api: httpx.Client, inquiry: str) -> dict[str, Any]:
 
 def names(api: httpx.Client, inquiry: str) -> list[str]:
     """The inquiry's events, oldest first."""
-    params = {"filter[object-id]": inquiry, "page[size]": 100}
+    params = {"filter[object-id]": inquiry, "page[size]": "100"}
     listed = api.get("/events", params=params).json()["data"]
     return [event["attributes"]["name"] for event in reversed(listed)]
 

@@ -8,7 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import pytest
@@ -68,13 +71,27 @@ def test_sigterm_ends_it_within_two_seconds_even_with_a_request_under_way() -> N
         with socket.create_connection(("127.0.0.1", int(persona.url.rsplit(":", 1)[1]))) as busy:
             head = f"GET /api/v1/inquiries HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {persona.api_key}\r\n\r\n"
             busy.sendall(head.encode())
-            taken = {"faults": []}
+            taken: dict[str, list[str]] = {"faults": []}
             eventually(lambda: httpx.get(f"{persona.url}/_sim/faults", headers=persona.control).json() == taken)
             begun = time.monotonic()
             persona.process.send_signal(signal.SIGTERM)
             persona.process.wait(5)
             assert time.monotonic() - begun < 2
             assert persona.process.returncode == 0
+
+
+def test_it_outlives_the_thread_that_started_it() -> None:
+    """The kernel reports the end of a starting thread as if the parent had ended."""
+
+    def start() -> tuple[launch.Running, int]:
+        return launch.start(), threading.get_native_id()
+
+    with ThreadPoolExecutor(1) as pool:
+        persona, thread = pool.submit(start).result()
+    with persona, httpx.Client(base_url=f"{persona.url}/_sim") as client:
+        eventually(lambda: not Path(f"/proc/self/task/{thread}").exists())
+        for _ in range(100):
+            assert client.get("/health").status_code == 200
 
 
 def test_it_ends_with_its_parent() -> None:

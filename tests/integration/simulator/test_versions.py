@@ -47,6 +47,8 @@ def test_the_old_version_repeats_personal_data_and_includes_by_default(create: C
     assert attributes["address-street-1"] == "1 Example Way"
     assert attributes["fields"]["name-first"]["value"] == "Testa"
     assert "account" in {item["type"] for item in document["included"]}
+    inquiry = document["data"]["id"]
+    assert api.get(f"/inquiries/{inquiry}?include=", headers=OLD).json()["included"] == []
 
 
 def test_old_camel_fields_leave_the_digit_unjoined(create: Create, api: httpx.Client) -> None:
