@@ -18,7 +18,7 @@ def own_environment(kind: type[Settings], env: Mapping[str, str]) -> dict[str, s
     daemon never a webhook secret, whatever else is set. Variables of others (PATH, proxies) stay.
     """
     names = _names(kind)
-    return {name: value for name, value in env.items() if not name.startswith(_OURS) or _base(name) in names}
+    return {name: value for name, value in env.items() if not name.startswith(_OURS) or {name, _base(name)} & names}
 
 
 def _names(kind: type[Settings]) -> frozenset[str]:
