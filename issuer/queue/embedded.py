@@ -52,12 +52,13 @@ class EmbeddedQueue:
             await work.free_all()
             while not stop.is_set():
                 seen, due = watch.version(), watch.next_due()
-                if due is not None and due <= now() and len(work.in_hand) < IN_HAND:
-                    await work.take(IN_HAND - len(work.in_hand))
-                    continue
-                if len(work.in_hand) >= IN_HAND:
-                    due = None  # a finished job is a commit, and wakes us
-                await _until_news(watch, seen, due, stop)
+                free = IN_HAND - len(work.in_hand)
+                if free and due is not None and due <= now():
+                    await work.take(free)
+                elif free:
+                    await _until_news(watch, seen, due, stop)
+                else:
+                    await asyncio.sleep(POLL)  # until one of ours has ended and is written off
             await work.finish(GRACE)
         finally:
             await work.cancel()

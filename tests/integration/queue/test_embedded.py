@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from issuer.clock import now
 from issuer.db import Database
 from issuer.errors import SettingsError
-from issuer.queue.embedded import EmbeddedQueue
+from issuer.queue.embedded import EmbeddedQueue, _Outcomes, _Work
 from issuer.queue.port import INBOX
 from issuer.queue.tables import Job
 from tests.waiting import until
@@ -63,3 +63,29 @@ async def test_a_database_in_memory_is_refused(store_url: str) -> None:
     with pytest.raises(SettingsError, match="DATABASE_URL"):
         EmbeddedQueue(db)
     await db.aclose()
+
+
+async def test_full_hands_are_refilled_though_the_commit_was_seen_before_they_were_empty(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = _Work._write
+
+    async def slow_to_forget(work: _Work, outcomes: _Outcomes) -> None:
+        await write(work, outcomes)
+        await asyncio.sleep(0.05)
+
+    monkeypatch.setattr(_Work, "_write", slow_to_forget)
+    monkeypatch.setattr("issuer.queue.embedded.IN_HAND", 2)
+    queue = EmbeddedQueue(db)
+    seen: list[str] = []
+
+    async def handler(key: str) -> None:
+        seen.append(key)
+
+    async with db.write() as session:
+        await queue.enqueue(session, INBOX, ["a", "b", "c", "d"])
+    stop = asyncio.Event()
+    task = asyncio.create_task(queue.run({INBOX: handler}, stop))
+    await until(lambda: sorted(seen) == ["a", "b", "c", "d"], seconds=5)
+    stop.set()
+    await task
