@@ -28,7 +28,7 @@ KEYS = frozenset({
 LONGEST_VALUE = 200
 
 # Loggers of others whose sentences say what a server does and quote no data.
-_PLAIN_SPEAKERS = ("_granian", "alembic.runtime.migration")
+_PLAIN_SPEAKERS = ("_granian",)
 _OURS = ("issuer", "api", "claimwright", "__main__")
 _SILENT = ("httpx", "httpcore", "granian.access")  # they write URLs, and ours carry references
 
@@ -100,7 +100,6 @@ def formatter(role: str, tty: bool) -> logging.Formatter:
             allow,
             renderer,
         ],
-        use_get_message=False,
     )
 
 
@@ -154,9 +153,9 @@ def _foreign(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> Mut
     """A record of the standard library. Its arguments stay out; our own template is a constant and may stand."""
     record: logging.LogRecord = entry["_record"]
     room = record.name.partition(".")[0]
-    if record.name in _PLAIN_SPEAKERS:
-        entry["event"] = record.getMessage()
-    elif room in _OURS:
+    if room in _PLAIN_SPEAKERS:
+        return entry  # the sentence stands
+    if room in _OURS:
         entry["event"] = str(record.msg)
         entry.update({key: value for key, value in vars(record).items() if key in KEYS})
     else:

@@ -9,6 +9,7 @@ free one on loopback, and nothing is left running. Use it from the main thread.
 
 import asyncio
 import fcntl
+import itertools
 import json
 import os
 import secrets
@@ -268,6 +269,18 @@ def lock_directory(directory: Path) -> IO[str]:
     file.write(f"{os.getpid()}\n")
     file.flush()
     return file
+
+
+def free_directory(name: str) -> Path:
+    """`.claimwright/NAME`, or `NAME-2` and so on while stacks live there: several may run beside each other."""
+    for number in itertools.count(1):
+        directory = HOME / (name if number == 1 else f"{name}-{number}")
+        try:
+            lock_directory(directory).close()
+        except AlreadyRunning:
+            continue
+        return directory
+    raise AssertionError  # the count has no end
 
 
 def free_ports(count: int) -> list[int]:

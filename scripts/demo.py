@@ -1,0 +1,303 @@
+"""What scripts/demo runs: the story of one case, told as a dapp sees it, over HTTP and contract calls only.
+
+Timings, in milliseconds: `setup` from the start of scripts/demo until the stack is ready. `webhook_ack` from sending
+a signed webhook with a new event id to its 202. `approval_to_signed` and `approval_to_mined` from sending the approve
+call to Persona until the moment the case's timeline gives for that move; `approval_to_confirmed` until the API showed
+it to us, which polls every 20 ms. `revoke_to_mined` from sending the decline call until the timeline's `revoked`,
+which on this chain (depth 1) is the block that carries the revocation.
+"""
+
+import asyncio
+import hmac
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from eth_utils.address import to_checksum_address
+
+from issuer.cases.levels import LEVELS
+from issuer.chain import contracts
+from issuer.chain.gateway import Gateway
+from issuer.errors import ClaimwrightError
+from issuer.secrets import Secret
+from issuer.supervise import until_signalled
+from scripts.persona_simulator.people import PII_CANARIES
+from scripts.stack import Stack, free_directory
+
+PATIENCE_SECONDS = 20.0
+POLL_SECONDS = 0.02
+LOG_LINES = 6
+
+
+class StepFailed(ClaimwrightError):
+    """A step of the story did not come out as it should."""
+
+    code = "step-failed"
+
+
+class Teller:
+    """Prints the timeline. In colour on a terminal only."""
+
+    def __init__(self, *, to_stderr: bool, started: float) -> None:
+        self._file = sys.stderr if to_stderr else sys.stdout
+        self._colour = self._file.isatty() and "NO_COLOR" not in os.environ
+        self._started = started
+        self.step = "set-up"
+
+    def at(self, step: str) -> None:
+        self.step = step
+
+    def __call__(self, line: str, *facts: str) -> None:
+        clock = f"{time.time() - self._started:7.2f} s"
+        print(f"{self._paint(clock, '2')}  {self._paint(line, '1') if facts else line}", file=self._file, flush=True)
+        for fact in facts:
+            print(f"{'':9}    {fact}", file=self._file, flush=True)
+
+    def answer(self, question: str, answer: bool) -> None:
+        self(f"{question}  {self._paint('true', '32') if answer else self._paint('false', '33')}")
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+class Dapp:
+    """A dapp's view: our API, the person at Persona (simulated), and the chain."""
+
+    def __init__(self, stack: Stack, http: httpx.AsyncClient, gateway: Gateway) -> None:
+        self._stack = stack
+        self._http = http
+        self._gateway = gateway
+
+    async def create_case(self, wallet: str) -> dict[str, Any]:
+        return await self._api("POST", "/v1/cases", {"level": "basic", "wallet": wallet, "reference": "demo"})
+
+    async def case(self, case_id: str) -> dict[str, Any]:
+        return await self._api("GET", f"/v1/cases/{case_id}")
+
+    async def timeline(self, case_id: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = (await self._api("GET", f"/v1/cases/{case_id}/timeline"))["items"]
+        return items
+
+    async def contract_says(self, wallet: str, topic: int) -> tuple[bool, bool]:
+        """What the registry and a contract gated on it answer."""
+        at = self._stack.contracts
+        asked = [
+            contracts.is_verified(at["ClaimIssuerRegistry"], wallet, topic),
+            contracts.is_allowed(at["ClaimGated"], wallet),
+        ]
+        verified, allowed = await self._gateway.call(asked)
+        return contracts.decode_bool(verified), contracts.decode_bool(allowed)
+
+    async def at_persona(self, inquiry_id: str, *actions: str) -> float:
+        """Let the person, or Persona, do something. Answers when the call was sent (Unix seconds)."""
+        url = f"{self._stack.persona_url}/api/v1/inquiries/{inquiry_id}/perform-simulate-actions"
+        body = {"meta": {"simulate-actions": [{"type": action} for action in actions]}}
+        sent = time.time()
+        _ok(await self._http.post(url, json=body, headers={"Authorization": f"Bearer {self._stack.persona_api_key}"}))
+        return sent
+
+    async def last_webhook(self, inquiry_id: str, name: str) -> bytes:
+        """The bytes that Persona sent."""
+        answer = await self._http.get(
+            f"{self._stack.persona_url}/_sim/deliveries",
+            params={"inquiry_id": inquiry_id, "event_name": name},
+            headers={"X-Simulator-Key": self._stack.persona_api_key},
+        )
+        body: str = _ok(answer)["deliveries"][-1]["body"]
+        return body.encode()
+
+    async def deliver(self, body: bytes) -> float:
+        """Send a webhook signed as Persona signs; milliseconds until its 202."""
+        moment = str(int(time.time()))
+        signed = hmac.new(self._stack.webhook_secret.encode(), f"{moment}.".encode() + body, sha256).hexdigest()
+        headers = {"Persona-Signature": f"t={moment},v1={signed}", "Content-Type": "application/json"}
+        started = time.perf_counter()
+        _ok(await self._http.post(self._stack.webhook_url, content=body, headers=headers))
+        return (time.perf_counter() - started) * 1000
+
+    async def _api(self, method: str, path: str, body: object = None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._stack.api_key}"}
+        return _ok(await self._http.request(method, self._stack.api_url + path, json=body, headers=headers))
+
+
+async def tell(stack: Stack, dapp: Dapp, say: Teller) -> dict[str, Any]:
+    """The story. Answers what `--json` prints, without `ok` and `timings_ms.setup`. Raises `StepFailed`."""
+    wallet = to_checksum_address(secrets.token_bytes(20))
+    say.at("create the case")
+    case = await dapp.create_case(wallet)
+    case_id, inquiry = case["id"], case["provider_ref"]
+    say("a dapp asks for a check", f"wallet   {wallet}", f"case     {case_id}", f"persona  {inquiry}")
+
+    say.at("ask the contract before")
+    topic = contract_topic()
+    before = _agree(await dapp.contract_says(wallet, topic))
+    say.answer("a contract asks the registry: isVerified(wallet, topic)?", before)
+
+    say.at("start and complete the check")
+    await dapp.at_persona(inquiry, "start_inquiry")
+    await dapp.at_persona(inquiry, "complete_inquiry")
+    await _until(dapp, case_id, lambda seen: seen["status"] == "submitted")
+    say("the person finished at Persona: completed is not approved, nothing is issued")
+
+    say.at("approve and issue")
+    approved_at = await dapp.at_persona(inquiry, "approve_inquiry")
+    say("Persona approves, and sends a signed webhook")
+    seen = await _until(dapp, case_id, lambda seen: _claim_status(seen) == "confirmed")
+    confirmed_ms = (time.time() - approved_at) * 1000
+    claim, moves = seen["claims"][0], await dapp.timeline(case_id)
+    signed_ms = (_moment(moves, "signed") - approved_at) * 1000
+    mined_ms = (_moment(moves, "mined") - approved_at) * 1000
+    say(
+        f"the claim is confirmed: signed {signed_ms:.0f} ms, mined {mined_ms:.0f} ms after the approval",
+        f"identity  {claim['identity']}",
+        f"claim     {claim['claim_id']}",
+        f"tx        {claim['tx_hash']}  (block {claim['block_number']})",
+    )
+    after_issue = _agree(await dapp.contract_says(wallet, topic))
+    say.answer("the contract asks again: isVerified(wallet, topic)?", after_issue)
+
+    say.at("deliver the approval once more")
+    body = json.loads(await dapp.last_webhook(inquiry, "inquiry.approved"))
+    body["data"]["id"] = f"evt_{secrets.token_hex(14)}"
+    ack_ms = await dapp.deliver(json.dumps(body, separators=(",", ":")).encode())
+    say(f"the approval arrives again under another name: 202 in {ack_ms:.1f} ms, and nothing is issued twice")
+
+    say.at("decline and revoke")
+    declined_at = await dapp.at_persona(inquiry, "decline_inquiry")
+    say("Persona changes its mind and declines")
+    seen = await _until(dapp, case_id, lambda seen: _claim_status(seen) == "revoked")
+    if len(seen["claims"]) != 1:
+        raise StepFailed(f"the case has {len(seen['claims'])} claims instead of one")
+    revoked_ms = (_moment(await dapp.timeline(case_id), "revoked") - declined_at) * 1000
+    say(f"the claim is revoked {revoked_ms:.0f} ms later", f"tx        {seen['claims'][0]['revoked_tx_hash']}")
+    after_revoke = _agree(await dapp.contract_says(wallet, topic))
+    say.answer("the contract asks a last time: isVerified(wallet, topic)?", after_revoke)
+    return {
+        "case_id": case_id,
+        "claim_id": claim["claim_id"],
+        "identity": claim["identity"],
+        "tx_hash": claim["tx_hash"],
+        "chain_id": claim["chain_id"],
+        "timings_ms": {
+            "webhook_ack": round(ack_ms, 1),
+            "approval_to_signed": round(signed_ms, 1),
+            "approval_to_mined": round(mined_ms, 1),
+            "approval_to_confirmed": round(confirmed_ms, 1),
+            "revoke_to_mined": round(revoked_ms, 1),
+        },
+        "valid": {"before": before, "after_issue": after_issue, "after_revoke": after_revoke},
+    }
+
+
+def contract_topic() -> int:
+    """What the shipped level `basic` issues, and ClaimGated asks for."""
+    return LEVELS["basic"].topics[0]
+
+
+def leaks(stack: Stack) -> list[str]:
+    """Files of database and logs that hold a word about the person, or a secret. Named, never quoted."""
+    forbidden = [word.encode() for word in (*PII_CANARIES, *stack.secret_values())]
+    kept = [*stack.directory.glob("claimwright.sqlite3*"), stack.log("api"), stack.log("daemon")]
+    return [path.name for path in kept if any(word in path.read_bytes() for word in forbidden)]
+
+
+async def play(say: Teller, started: float, result: dict[str, Any]) -> None:
+    """Everything from the first process to the last; fills `result`."""
+    stack = Stack(free_directory("demo"), say=say)
+    try:
+        async with stack, httpx.AsyncClient(timeout=10, trust_env=False) as http:
+            setup_ms = (time.time() - started) * 1000
+            gateway = Gateway(Secret(stack.rpc_url))
+            try:
+                told = await tell(stack, Dapp(stack, http, gateway), say)
+            finally:
+                await gateway.aclose()
+        told["timings_ms"] = {"setup": round(setup_ms, 1), **told["timings_ms"]}
+        say.at("look for leaks")
+        found = leaks(stack)
+        if found:
+            raise StepFailed(f"personal data or secrets stand in {', '.join(found)}")
+        say(f"nothing personal and no secret in the database and the logs ({len(PII_CANARIES)} words looked for)")
+    except (ClaimwrightError, httpx.HTTPError, OSError) as error:
+        message = str(error) or type(error).__name__
+        result.update(ok=False, step=say.step, error=message, logs=_last_lines(stack.directory))
+        return
+    valid = told["valid"] == {"before": False, "after_issue": True, "after_revoke": False}
+    result.update(ok=valid, **told)
+
+
+def _agree(answers: tuple[bool, bool]) -> bool:
+    if answers[0] != answers[1]:
+        raise StepFailed("the registry and the contract that asks it disagree")
+    return answers[0]
+
+
+async def _until(dapp: Dapp, case_id: str, reached: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not reached(seen := await dapp.case(case_id)):
+        if time.monotonic() > deadline:
+            raise StepFailed(f"after {PATIENCE_SECONDS:g} s the case is {seen['status']}, claim {_claim_status(seen)}")
+        await asyncio.sleep(POLL_SECONDS)
+    return seen
+
+
+def _claim_status(case: dict[str, Any]) -> str | None:
+    return case["claims"][0]["status"] if case["claims"] else None
+
+
+def _moment(moves: list[dict[str, Any]], status: str) -> float:
+    at = next(move["at"] for move in moves if move["kind"] == "claim" and move["to"] == status)
+    return datetime.fromisoformat(at).timestamp()
+
+
+def _ok(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        problem = answer.text[:300]
+        raise StepFailed(
+            f"{answer.request.method} {answer.request.url.path} was answered {answer.status_code} {problem}"
+        )
+    body: dict[str, Any] = answer.json() if answer.content else {}
+    return body
+
+
+def _last_lines(directory: Path) -> list[str]:
+    lines = []
+    for name in ("api", "daemon"):
+        log = directory / f"{name}.log"
+        if log.exists():
+            lines += [f"{name}: {line}" for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]]
+    return lines
+
+
+@click.command(help=__doc__)
+@click.option("--json", "as_json", is_flag=True, help="End with one JSON line on stdout; the story goes to stderr.")
+def main(as_json: bool) -> None:
+    started = float(os.environ.pop("CLAIMWRIGHT_DEMO_STARTED", "") or time.time())
+    say = Teller(to_stderr=as_json, started=started)
+    outcome: dict[str, Any] = {}
+    asyncio.run(until_signalled(play(say, started, outcome)))
+    if not outcome:
+        outcome = {"ok": False, "step": say.step, "error": "interrupted"}
+    if not outcome["ok"]:
+        for line in outcome.pop("logs", []):
+            print(line, file=sys.stderr)
+        problem = outcome.get("error", "the contract's answers are not false, true, false")
+        print(f"demo: failed at: {outcome.get('step', say.step)}: {problem}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(outcome), flush=True)
+    elif outcome["ok"]:
+        say("done; nothing is left running")
+    raise SystemExit(0 if outcome["ok"] else 1)
+
+
+if __name__ == "__main__":
+    main()
