@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -27,6 +28,11 @@ def _http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[byt
     """Litestar's own refusals (no route, wrong method) in Persona's form."""
     status = 404 if error.status_code == 405 else error.status_code
     return answer(status, ApiError(status).document())
+
+
+def _crash(_: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    traceback.print_exception(error)
+    return answer(500, ApiError(500).document())
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -61,7 +67,7 @@ def create_app(settings: Settings) -> Litestar:
     app = Litestar(
         route_handlers=[api, control.router(), *pages.ROUTES],
         dependencies={"world": Provide(provide_world)},
-        exception_handlers={ApiError: _api_error, HTTPException: _http_error},
+        exception_handlers={ApiError: _api_error, HTTPException: _http_error, Exception: _crash},
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,

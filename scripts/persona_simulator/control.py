@@ -74,10 +74,7 @@ async def reset(world: World) -> Response[bytes]:
 async def add_faults(request: Call, world: World) -> Response[bytes]:
     """Add ``{"faults": [...]}``, or the one fault that the body is."""
     body = await raw_body(request)
-    try:
-        world.faults.waiting += [read_fault(given) for given in body.get("faults", [body])]
-    except (ValueError, TypeError) as error:
-        raise bad_request(str(error)) from error
+    world.faults.waiting += [read_fault(given) for given in body.get("faults", [body])]
     return answer(200, {"faults": [fault.as_json() for fault in world.faults.waiting]})
 
 
@@ -95,10 +92,7 @@ async def clear_faults(world: World) -> Response[bytes]:
 @post("/chaos", status_code=200)
 async def set_chaos(request: Call, world: World) -> Response[bytes]:
     wanted = await raw_body(request)
-    try:
-        world.chaos.set(wanted)
-    except (ValueError, TypeError) as error:
-        raise bad_request(str(error)) from error
+    world.chaos.set(wanted)
     if not world.chaos.is_on("reorder") and "reorder" in wanted:
         world.courier.release_held()
     return answer(200, world.chaos.as_json())
@@ -111,15 +105,12 @@ async def set_clock(request: Call, world: World) -> Response[bytes]:
     Moving forward runs every timer on the way and waits for the deliveries it causes.
     """
     body = await raw_body(request)
-    try:
-        if "speed" in body:
-            world.clock.set_speed(float(body["speed"]))
-        if "set" in body:
-            await world.clock.advance_to(moment(body["set"]))
-        if "advance_seconds" in body:
-            await world.clock.advance_to(world.clock.now() + float(body["advance_seconds"]))
-    except (ValueError, TypeError) as error:
-        raise bad_request(f"clock: {error}") from error
+    if "speed" in body:
+        world.clock.set_speed(float(body["speed"]))
+    if "set" in body:
+        await world.clock.advance_to(moment(body["set"]))
+    if "advance_seconds" in body:
+        await world.clock.advance_to(world.clock.now() + float(body["advance_seconds"]))
     now = world.clock.now()
     return answer(200, {"now": now, "iso": milliseconds(now), "speed": world.clock.speed})
 
@@ -243,10 +234,16 @@ async def add_report(request: Call, world: World) -> Response[bytes]:
     return answer(201, {"id": report.id, "type": report.type})
 
 
+def _unreadable(_: Call, error: Exception) -> Response[bytes]:
+    return answer(400, bad_request(str(error)).document())
+
+
 def router() -> Router:
     return Router(
         path="/_sim",
         guards=[guard],
+        # Every value here is read by a plain conversion, so these two mean a wrong request.
+        exception_handlers={ValueError: _unreadable, TypeError: _unreadable},
         route_handlers=[
             health,
             reset,

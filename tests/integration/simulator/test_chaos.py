@@ -148,7 +148,10 @@ def test_unknown_switches_and_faults_are_refused(sim: httpx.Client) -> None:
     assert sim.post("/faults", json={"kind": "explode"}).status_code == 400
     assert sim.post("/faults", json={"faults": ["x"]}).status_code == 400
     assert sim.post("/clock", json={"speed": "fast"}).status_code == 400
+    assert sim.post("/clock", json={"set": "noon"}).status_code == 400
     assert sim.post("/workflow", json={"outcome": "maybe"}).status_code == 400
+    assert sim.post("/deliver", json={"body_base64": "*"}).status_code == 400
+    assert sim.post("/chaos", content=b"{").status_code == 400
 
 
 def test_a_fault_acts_on_its_path_and_as_often_as_told(api: httpx.Client, sim: httpx.Client, inquiry: str) -> None:
