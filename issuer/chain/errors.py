@@ -63,7 +63,7 @@ _SENDS: tuple[tuple[SendResult, str], ...] = (
     (SendResult.REFUSED, r"transaction type not supported|max initcode size exceeded"),
     (SendResult.REFUSED, r"max priority fee per gas higher than max fee per gas"),
     (SendResult.REFUSED, r"exceeds the configured cap|transaction fee cap exceeded"),  # geth; Besu
-    (SendResult.REFUSED, r"sender not an eoa|senderiscontract|rlp: |failed to decode signed transaction"),
+    (SendResult.REFUSED, r"sender not an eoa|senderiscontract|rlp: |failed to decode (signed )?transaction"),
 )
 _SEND_TABLE = tuple((result, re.compile(pattern)) for result, pattern in _SENDS)
 

@@ -16,6 +16,7 @@ PHRASES = [
     ("max fee per gas less than block base fee", S.UNDERPRICED),
     ("Insufficient funds for gas * price + value", S.FUNDS),
     ("invalid chain id for signer", S.REFUSED),
+    ("Failed to decode transaction", S.REFUSED),
     # go-ethereum
     ("already known", S.KNOWN),
     ("nonce too low: next nonce 7, tx nonce 3", S.NONCE_LOW),
