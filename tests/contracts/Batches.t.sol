@@ -220,4 +220,37 @@ contract BatchesTest is BaseTest {
         vm.expectRevert(IClaimIssuer.NotEnoughGas.selector);
         issuer.addClaimsTo{gas: 400_000}(additions);
     }
+
+    /// @dev The formula of docs/contracts.md, when everybody burns all that he gets.
+    function testFuzz_GasLimitFormulaIsEnough(uint256 count) public {
+        count = bound(count, 1, 30);
+        IClaimIssuer.Addition[] memory items = new IClaimIssuer.Addition[](count + 1);
+        address burner = address(new Burner());
+        for (uint256 i = 0; i < count; ++i) items[i] = addition(burner);
+        items[count] = addition(address(newIdentity()));
+        uint256 perClaim = issuer.CLAIM_GAS() + 3 * issuer.CLAIM_WORD_GAS() + 10_000;
+        vm.prank(operator);
+        issuer.addClaimsTo{gas: items.length * perClaim + 20_000}(items);
+        assertHolds(items[count].identity);
+    }
+
+    function testFuzz_GasLimitFormulaIsEnoughForOnboarding(uint256 count, uint256 absent) public {
+        count = bound(count, 1, 20);
+        IClaimIssuer.Onboarding[] memory items = new IClaimIssuer.Onboarding[](count);
+        uint256 limit = 20_000;
+        for (uint256 i = 0; i < count; ++i) {
+            address wallet = address(uint160(0xabcdef0000 + i));
+            limit += 15_000 + issuer.CLAIM_GAS() + 3 * issuer.CLAIM_WORD_GAS() + 10_000;
+            if ((absent >> i) & 1 == 1) {
+                limit += issuer.CREATE_GAS();
+            } else {
+                vm.prank(wallet);
+                factory.createFor(wallet, address(issuer));
+            }
+            items[i] = itemFor(wallet);
+        }
+        vm.prank(operator);
+        issuer.onboard{gas: limit}(items);
+        for (uint256 i = 0; i < count; ++i) assertTrue(registry.isVerified(items[i].wallet, TOPIC));
+    }
 }
