@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 from typing import Any
 
 from litestar import Response, Router, delete, get, patch, post
@@ -24,7 +25,7 @@ OUTCOMES = ("approve", "decline", "review", "none")
 
 async def raw_body(request: Call) -> JsonObject:
     """The body as written: control requests use snake case or kebab, as documented."""
-    body = await request.json() if await request.body() else {}
+    body = json.loads(await request.body() or b"{}")
     if not isinstance(body, dict):
         raise bad_request("the request body must be a JSON object")
     return body
