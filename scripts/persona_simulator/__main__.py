@@ -32,7 +32,7 @@ OPTIONS = {
     "--webhook-secret": "PERSONA_SIM_WEBHOOK_SECRET",
 }
 HOST = "127.0.0.1"
-STOP_WITHIN = 1.5
+STOP_WITHIN = 1.0
 
 
 def read_arguments(arguments: list[str]) -> tuple[int, dict[str, str]]:
