@@ -1,5 +1,7 @@
 """Our calldata does on a real chain what its names say, within the gas that we give it."""
 
+import httpx
+import msgspec
 import pytest
 
 from issuer.chain import contracts
@@ -93,6 +95,46 @@ async def test_twenty_are_issued_and_revoked_within_their_gas(world, gateway):
     assert not any(await verified(world, gateway, [item.wallet for item in items]))
 
 
+async def works(world, items, gas):
+    """Would `onboard(items)` succeed with this gas limit?"""
+    call = {"from": SENDER.address, "to": world.at("ClaimIssuer"), "gas": hex(gas)}
+    params = [{**call, "data": "0x" + contracts.onboard(items).hex()}, "latest"]
+    async with httpx.AsyncClient(trust_env=False) as client:
+        body = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": params}
+        return "error" not in (await client.post(world.url, json=body)).json()
+
+
+async def shapes(world, gateway):
+    """Batches that use gas in different ways, by name."""
+    (one,), _ = await signed_items(world, gateway, 1)
+    twenty, _ = await signed_items(world, gateway, 20)
+    (plain,), (identity,) = await signed_items(world, gateway, 1)
+    several = tuple([await world.claim(identity, topic=TOPIC + number) for number in range(6)])
+    wordy = tuple(msgspec.structs.replace(claim, uri="x" * 2048) for claim in several[:2])
+    junk = ClaimInput(topic=TOPIC, scheme=1, signature=b"\xff" * 2048, data=b"\xff" * 2048, uri="x" * 2048)
+    there, (identity,) = await signed_items(world, gateway, 1)
+    await onboard(world, gateway, there)
+    return {
+        "one": [one],
+        "twenty": twenty,
+        "several claims": [Onboarding(wallet=plain.wallet, claims=several)],
+        "long texts": [Onboarding(wallet=plain.wallet, claims=wordy)],
+        "junk": [Onboarding(wallet=fresh_wallet(), claims=(junk, junk)) for _ in range(2)],
+        "no claims": [Onboarding(wallet=fresh_wallet(), claims=()) for _ in range(20)],
+        "nobody": [Onboarding(wallet="0x" + "00" * 20, claims=one.claims)] * 20,
+        "the same again": there,
+        "one more topic": [
+            Onboarding(wallet=there[0].wallet, claims=(await world.claim(identity, topic=TOPIC + 1),)),
+        ],
+    }
+
+
+async def test_the_gas_limit_leaves_room_for_any_shape_of_batch(world, gateway):
+    for name, items in (await shapes(world, gateway)).items():
+        limit = contracts.onboard_gas(items)
+        assert await works(world, items, limit * 9 // 10), f"{name}: less than a tenth of {limit} gas is spare"
+
+
 async def test_bad_items_cost_the_others_nothing(world, gateway):
     good, identities = await signed_items(world, gateway, 3)
     wallet = fresh_wallet()
@@ -127,6 +169,12 @@ async def test_a_second_claim_on_an_identity_that_is_there(world, gateway, uri):
     renewal = ClaimInput(topic=TOPIC, scheme=1, signature=signed.signature, data=signed.data, uri=uri)
     receipt = await onboard(world, gateway, [Onboarding(wallet=item.wallet, claims=(renewal,))])
     assert contracts.claims_added(receipt) == {(identity, onchain_id(world.at("ClaimIssuer"), TOPIC))}
+
+
+async def test_a_batch_of_thirty_still_fits_one_transaction(world, gateway):
+    items, _ = await signed_items(world, gateway, 30)
+    assert contracts.onboard_gas(items) < contracts.MAX_TRANSACTION_GAS
+    assert len(contracts.claims_added(await onboard(world, gateway, items))) == 30
 
 
 async def test_too_little_gas_reverts_the_whole_and_fakes_no_failure(world, gateway):

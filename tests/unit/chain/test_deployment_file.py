@@ -30,7 +30,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 def test_a_missing_file_says_what_to_do(tmp_path):
-    with pytest.raises(SettingsError, match="CLAIMWRIGHT_DEPLOYMENT_FILE: .*run `claimwright deploy`"):
+    with pytest.raises(SettingsError, match=r"CLAIMWRIGHT_DEPLOYMENT_FILE: .*run `claimwright deploy`"):
         Deployment.load(tmp_path / "none.json")
 
 
