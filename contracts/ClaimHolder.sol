@@ -84,9 +84,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     }
 
     /// @inheritdoc IERC735
-    function getClaim(
-        bytes32 _claimId
-    )
+    function getClaim(bytes32 _claimId)
         external
         view
         returns (
@@ -108,12 +106,11 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     }
 
     /// @inheritdoc IIdentity
-    function isClaimValid(
-        address _identity,
-        uint256 claimTopic,
-        bytes calldata sig,
-        bytes calldata data
-    ) external view returns (bool) {
+    function isClaimValid(address _identity, uint256 claimTopic, bytes calldata sig, bytes calldata data)
+        external
+        view
+        returns (bool)
+    {
         return _isValid(_identity, claimTopic, sig, data);
     }
 
@@ -121,12 +118,11 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     function adder() public view virtual returns (address);
 
     /// @dev Whether this identity vouches for the claim. Never reverts.
-    function _isValid(
-        address identity,
-        uint256 topic,
-        bytes memory signature,
-        bytes memory data
-    ) internal view virtual returns (bool);
+    function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
+        internal
+        view
+        virtual
+        returns (bool);
 
     /// @dev True for the holder's own keys, false for the adder with a claim of its own; reverts for everybody else. The adder stays the adder
     /// for its own claims even with a CLAIM key, so that muting it and removing its claims always works.

@@ -77,15 +77,17 @@ contract ClaimIssuer is ClaimRevoker, EIP712 {
     }
 
     /// @dev Told apart by length alone, so a signature of one form is never taken for the other.
-    function _isValid(
-        address identity,
-        uint256 topic,
-        bytes memory signature,
-        bytes memory data
-    ) internal view override returns (bool) {
+    function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
+        internal
+        view
+        override
+        returns (bool)
+    {
         if (_isRevoked(signature)) return false;
         uint16 epoch = epochOf(identity, topic);
-        if (signature.length == Signatures.FULL) return epoch == 0 && IdentityBase._isValid(identity, topic, signature, data);
+        if (signature.length == Signatures.FULL) {
+            return epoch == 0 && IdentityBase._isValid(identity, topic, signature, data);
+        }
         if (data.length != 32) return false;
         bytes32 word = bytes32(data);
         if (!ClaimWord.isCurrent(word, epoch, block.timestamp)) return false;
@@ -114,8 +116,7 @@ contract ClaimIssuer is ClaimRevoker, EIP712 {
         if (claim.signature.length > MAX_FIELD || claim.data.length > MAX_FIELD || uriLength > MAX_FIELD) return false;
         uint256 words = _words(claim.signature.length) + _words(claim.data.length) + _words(uriLength);
         bytes memory call = abi.encodeCall(
-            IERC735.addClaim,
-            (claim.topic, claim.scheme, address(this), claim.signature, claim.data, claim.uri)
+            IERC735.addClaim, (claim.topic, claim.scheme, address(this), claim.signature, claim.data, claim.uri)
         );
         return _send(identity, CLAIM_GAS + words * CLAIM_WORD_GAS, call);
     }

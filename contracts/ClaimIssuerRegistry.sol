@@ -66,7 +66,9 @@ contract ClaimIssuerRegistry is IClaimIssuerRegistry, Ownable2Step {
         uint256 last = _factories.length;
         uint256 index = _indexOf(factory);
         if (index == last) revert FactoryNotTrusted(factory);
-        for (; index + 1 < last; ++index) _factories[index] = _factories[index + 1]; // the order of the others stays
+        for (; index + 1 < last; ++index) {
+            _factories[index] = _factories[index + 1]; // the order of the others stays
+        }
         _factories.pop();
         emit FactoryRemoved(factory);
     }
@@ -135,7 +137,9 @@ contract ClaimIssuerRegistry is IClaimIssuerRegistry, Ownable2Step {
 
     function _clearTopics(address issuer) private {
         uint256[] storage topics = _topicsOf[issuer];
-        for (uint256 i = 0; i < topics.length; ++i) _issuersFor[topics[i]].remove(issuer);
+        for (uint256 i = 0; i < topics.length; ++i) {
+            _issuersFor[topics[i]].remove(issuer);
+        }
         delete _topicsOf[issuer];
     }
 
@@ -154,7 +158,8 @@ contract ClaimIssuerRegistry is IClaimIssuerRegistry, Ownable2Step {
         if (BoundedCall.isTrue(factory, FACTORY_GAS, abi.encodeCall(IIdentityFactory.isFirstWallet, (wallet)))) {
             return (true, 0);
         }
-        (linked, since) = BoundedCall.readWord(factory, FACTORY_GAS, abi.encodeCall(IIdentityFactory.linkedAt, (wallet)));
+        (linked, since) =
+            BoundedCall.readWord(factory, FACTORY_GAS, abi.encodeCall(IIdentityFactory.linkedAt, (wallet)));
         linked = linked && since != 0;
     }
 
@@ -164,15 +169,11 @@ contract ClaimIssuerRegistry is IClaimIssuerRegistry, Ownable2Step {
         uint256 count = issuers.length();
         for (uint256 i = 0; i < count; ++i) {
             address issuer = issuers.at(i);
-            (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(
-                identity,
-                keccak256(abi.encode(issuer, topic))
-            );
+            (bool found, ClaimTuple.Claim memory claim) =
+                ClaimTuple.read(identity, keccak256(abi.encode(issuer, topic)));
             if (!found || claim.topic != topic || claim.issuer != issuer || _issuedAt(claim) < since) continue;
-            bytes memory question = abi.encodeCall(
-                IIdentity.isClaimValid,
-                (identity, topic, claim.signature, claim.data)
-            );
+            bytes memory question =
+                abi.encodeCall(IIdentity.isClaimValid, (identity, topic, claim.signature, claim.data));
             if (BoundedCall.isTrue(issuer, VALIDITY_GAS, question)) return true;
         }
         return false;

@@ -52,7 +52,9 @@ abstract contract ClaimRevoker is IClaimIssuer, IdentityBase {
     /// @inheritdoc IClaimIssuer
     function revokeClaim(bytes32 _claimId, address _identity) external onlyManager returns (bool) {
         (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(_identity, _claimId);
-        if (!found || keccak256(abi.encode(address(this), claim.topic)) != _claimId) revert ClaimNotRegistered(_claimId);
+        if (!found || keccak256(abi.encode(address(this), claim.topic)) != _claimId) {
+            revert ClaimNotRegistered(_claimId);
+        }
         // A hostile identity could show somebody else's signature: only one that is ours for this very claim is marked.
         if (_isValid(_identity, claim.topic, claim.signature, claim.data)) _revoke(claim.signature);
         _nextEpoch(_identity, claim.topic);

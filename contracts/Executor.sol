@@ -30,13 +30,16 @@ abstract contract Executor is KeyHolder, ReentrancyGuardTransient {
     receive() external payable {}
 
     /// @inheritdoc IERC734
-    function execute(
-        address _to,
-        uint256 _value,
-        bytes calldata _data
-    ) external payable nonReentrant returns (uint256 executionId) {
+    function execute(address _to, uint256 _value, bytes calldata _data)
+        external
+        payable
+        nonReentrant
+        returns (uint256 executionId)
+    {
         bool mayRun = _mayRun(_to);
-        if (!mayRun && !_senderHas(Purposes.ACTION) && !_senderHas(Purposes.CLAIM)) revert SenderDoesNotHaveActionKey();
+        if (!mayRun && !_senderHas(Purposes.ACTION) && !_senderHas(Purposes.CLAIM)) {
+            revert SenderDoesNotHaveActionKey();
+        }
         executionId = _nextId++;
         emit ExecutionRequested(executionId, _to, _value, _data);
         if (mayRun) {

@@ -18,7 +18,7 @@ contract Identity is IdentityBase {
     }
 
     function _firstManager() internal view override returns (address firstManager) {
-        (firstManager, ) = _arguments();
+        (firstManager,) = _arguments();
     }
 
     function _isGuarded(address target) internal view override returns (bool) {

@@ -29,20 +29,18 @@ abstract contract IdentityBase is Executor, ClaimHolder {
 
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) public view virtual returns (bool) {
-        return
-            interfaceId == type(IERC165).interfaceId ||
-            interfaceId == type(IERC734).interfaceId ||
-            interfaceId == type(IERC735).interfaceId ||
-            interfaceId == type(IIdentity).interfaceId;
+        return interfaceId == type(IERC165).interfaceId || interfaceId == type(IERC734).interfaceId
+            || interfaceId == type(IERC735).interfaceId || interfaceId == type(IIdentity).interfaceId;
     }
 
     /// @dev The form that ONCHAINID knows.
-    function _isValid(
-        address identity,
-        uint256 topic,
-        bytes memory signature,
-        bytes memory data
-    ) internal view virtual override returns (bool) {
+    function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
+        internal
+        view
+        virtual
+        override
+        returns (bool)
+    {
         address signer = Signatures.recoverFull(Signatures.legacyDigest(identity, topic, data), signature);
         if (signer == address(0)) return false;
         bytes32 key = _keyOf(signer);

@@ -46,12 +46,10 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
     }
 
     /// @inheritdoc IIdentityFactory
-    function createForWithConsent(
-        address wallet,
-        address adder,
-        uint256 deadline,
-        bytes calldata signature
-    ) external returns (address identity) {
+    function createForWithConsent(address wallet, address adder, uint256 deadline, bytes calldata signature)
+        external
+        returns (address identity)
+    {
         if (block.timestamp > deadline) revert Expired(deadline);
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(CONSENT, wallet, adder, deadline)));
         if (!_consents(wallet, digest, signature)) revert InvalidConsent();
@@ -115,7 +113,7 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
     function isFirstWallet(address wallet) external view returns (bool) {
         address identity = _links[wallet].identity;
         if (identity == address(0)) return false;
-        (address first, ) = CloneArguments.read(identity);
+        (address first,) = CloneArguments.read(identity);
         return first == wallet;
     }
 
@@ -134,12 +132,9 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
 
     /// @inheritdoc IIdentityFactory
     function predict(address wallet, address adder) public view returns (address) {
-        return
-            Clones.predictDeterministicAddressWithImmutableArgs(
-                implementation,
-                CloneArguments.encode(wallet, adder),
-                bytes32(0)
-            );
+        return Clones.predictDeterministicAddressWithImmutableArgs(
+            implementation, CloneArguments.encode(wallet, adder), bytes32(0)
+        );
     }
 
     function _create(address wallet, address adder) private returns (address identity) {

@@ -86,7 +86,9 @@ abstract contract KeyHolder is IERC734 {
     function getKeyPurposes(bytes32 _key) public view returns (uint256[] memory _purposes) {
         uint128 purposes = _purposesOf(_key);
         uint256 count = 0;
-        for (uint128 rest = purposes; rest != 0; rest &= rest - 1) ++count;
+        for (uint128 rest = purposes; rest != 0; rest &= rest - 1) {
+            ++count;
+        }
         _purposes = new uint256[](count);
         uint256 next = 0;
         for (uint256 purpose = 1; next < count; ++purpose) {

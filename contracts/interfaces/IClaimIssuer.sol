@@ -17,16 +17,19 @@ interface IClaimIssuer is IIdentity {
         bytes data;
         string uri;
     }
+
     /// @notice Claims for a wallet whose identity is made if it is absent.
     struct Onboarding {
         address wallet;
         ClaimInput[] claims;
     }
+
     /// @notice A claim for an identity made elsewhere.
     struct Addition {
         address identity;
         ClaimInput claim;
     }
+
     /// @notice A revocation of what was issued in `epoch`.
     struct Revocation {
         address identity;

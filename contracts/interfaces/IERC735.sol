@@ -58,9 +58,7 @@ interface IERC735 {
     function removeClaim(bytes32 _claimId) external returns (bool success);
 
     /// @notice All zero for an unknown id. Never reverts.
-    function getClaim(
-        bytes32 _claimId
-    )
+    function getClaim(bytes32 _claimId)
         external
         view
         returns (

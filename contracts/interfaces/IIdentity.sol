@@ -20,12 +20,10 @@ interface IIdentity is IERC734, IERC735, IERC165 {
 
     /// @notice Whether a CLAIM key of this identity has signed (`_identity`, `claimTopic`, `data`). Never reverts.
     /// @dev 65 bytes over the eth_sign form of `keccak256(abi.encode(_identity, claimTopic, data))`; v 27 or 28, low s, key type 1.
-    function isClaimValid(
-        address _identity,
-        uint256 claimTopic,
-        bytes calldata sig,
-        bytes calldata data
-    ) external view returns (bool);
+    function isClaimValid(address _identity, uint256 claimTopic, bytes calldata sig, bytes calldata data)
+        external
+        view
+        returns (bool);
 
     /// @notice The signer of `dataHash`, or the zero address for anything but a canonical 65-byte signature.
     function getRecoveredAddress(bytes calldata sig, bytes32 dataHash) external pure returns (address);

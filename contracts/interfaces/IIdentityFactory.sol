@@ -29,12 +29,9 @@ interface IIdentityFactory {
     /// @notice The same by anyone who has the wallet's EIP-712 consent: `Consent(address wallet,address adder,uint256 deadline)` in the domain
     /// {"Claimwright IdentityFactory", "1", chainId, this}. The signature is 65 or 64 bytes (EIP-2098), or ERC-1271.
     /// @dev Needs no nonce: the identity that it makes can be made only once.
-    function createForWithConsent(
-        address wallet,
-        address adder,
-        uint256 deadline,
-        bytes calldata signature
-    ) external returns (address identity);
+    function createForWithConsent(address wallet, address adder, uint256 deadline, bytes calldata signature)
+        external
+        returns (address identity);
 
     /// @notice Proposes `wallet` for the sender's identity: the one that a manager is linked to, or the identity itself (by `execute`).
     function proposeLink(address wallet) external;

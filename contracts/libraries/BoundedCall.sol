@@ -22,12 +22,11 @@ library BoundedCall {
 
     /// @notice Asks for at most `maxSize` bytes.
     /// @return success it did not revert and the answer fits; else `answer` is empty
-    function read(
-        address target,
-        uint256 gasLimit,
-        uint256 maxSize,
-        bytes memory data
-    ) internal view returns (bool success, bytes memory answer) {
+    function read(address target, uint256 gasLimit, uint256 maxSize, bytes memory data)
+        internal
+        view
+        returns (bool success, bytes memory answer)
+    {
         assembly ("memory-safe") {
             success := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0, 0)
             let size := returndatasize()
@@ -43,11 +42,11 @@ library BoundedCall {
     }
 
     /// @notice Asks for one word; zero if the answer is anything but one.
-    function readWord(
-        address target,
-        uint256 gasLimit,
-        bytes memory data
-    ) internal view returns (bool success, uint256 word) {
+    function readWord(address target, uint256 gasLimit, bytes memory data)
+        internal
+        view
+        returns (bool success, uint256 word)
+    {
         assembly ("memory-safe") {
             success := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0, 0x20)
             success := and(success, eq(returndatasize(), 0x20))

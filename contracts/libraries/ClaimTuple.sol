@@ -23,12 +23,8 @@ library ClaimTuple {
     /// @notice `found` is false if the identity reverts, runs out of its gas, or answers with what is no claim.
     function read(address identity, bytes32 claimId) internal view returns (bool found, Claim memory claim) {
         bytes memory answer;
-        (found, answer) = BoundedCall.read(
-            identity,
-            GET_CLAIM_GAS,
-            MAX_SIZE,
-            abi.encodeCall(IERC735.getClaim, (claimId))
-        );
+        (found, answer) =
+            BoundedCall.read(identity, GET_CLAIM_GAS, MAX_SIZE, abi.encodeCall(IERC735.getClaim, (claimId)));
         if (!found || answer.length < HEADS) return (false, claim);
         return decode(answer);
     }

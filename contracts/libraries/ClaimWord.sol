@@ -8,18 +8,15 @@ library ClaimWord {
     /// @dev Nothing is valid in the last epoch, so that a revocation is always possible.
     uint16 internal constant LAST_EPOCH = type(uint16).max;
 
-    function pack(
-        uint16 epoch_,
-        uint32 issuedAt_,
-        uint32 expiresAt_,
-        bytes21 commitment_
-    ) internal pure returns (bytes32) {
+    function pack(uint16 epoch_, uint32 issuedAt_, uint32 expiresAt_, bytes21 commitment_)
+        internal
+        pure
+        returns (bytes32)
+    {
         return bytes32(abi.encodePacked(LAYOUT, epoch_, issuedAt_, expiresAt_, commitment_));
     }
 
-    function unpack(
-        bytes32 word
-    )
+    function unpack(bytes32 word)
         internal
         pure
         returns (uint8 layout_, uint16 epoch_, uint32 issuedAt_, uint32 expiresAt_, bytes21 commitment_)
@@ -50,7 +47,6 @@ library ClaimWord {
     /// @notice Whether the word counts in `epoch_` at `time`: known layout, the epoch it names, not expired.
     function isCurrent(bytes32 word, uint16 epoch_, uint256 time) internal pure returns (bool) {
         uint32 end = expiresAt(word);
-        return
-            layoutOf(word) == LAYOUT && epoch(word) == epoch_ && epoch_ != LAST_EPOCH && (end == 0 || time < end);
+        return layoutOf(word) == LAYOUT && epoch(word) == epoch_ && epoch_ != LAST_EPOCH && (end == 0 || time < end);
     }
 }

@@ -18,13 +18,13 @@ library Signatures {
 
     /// @notice The signer, or zero: 65 bytes r|s|v, v 27 or 28, low s.
     function recoverFull(bytes32 digest, bytes memory signature) internal pure returns (address signer) {
-        (signer, , ) = ECDSA.tryRecover(digest, signature);
+        (signer,,) = ECDSA.tryRecover(digest, signature);
     }
 
     /// @notice The signer, or zero: 64 bytes r|vs (EIP-2098), low s.
     function recoverCompact(bytes32 digest, bytes memory signature) internal pure returns (address signer) {
         if (signature.length != COMPACT) return address(0);
-        (signer, , ) = ECDSA.tryRecover(digest, _word(signature, 0), _word(signature, 32));
+        (signer,,) = ECDSA.tryRecover(digest, _word(signature, 0), _word(signature, 32));
     }
 
     /// @notice One number for all encodings of one signature: either length, either s, v as 0/1 or 27/28.

@@ -128,7 +128,11 @@ abstract contract BaseTest is Test {
         return IIdentity(factory.getIdentity(wallet));
     }
 
-    function isValid(address identity, uint256 topic, bytes memory signature, bytes32 word) internal view returns (bool) {
+    function isValid(address identity, uint256 topic, bytes memory signature, bytes32 word)
+        internal
+        view
+        returns (bool)
+    {
         return issuer.isClaimValid(identity, topic, signature, abi.encodePacked(word));
     }
 
@@ -137,11 +141,11 @@ abstract contract BaseTest is Test {
         identity.addClaim(claim.topic, claim.scheme, address(issuer), claim.signature, claim.data, claim.uri);
     }
 
-    function revocation(
-        address identity,
-        uint256 topic,
-        uint16 epoch
-    ) internal pure returns (IClaimIssuer.Revocation[] memory items) {
+    function revocation(address identity, uint256 topic, uint16 epoch)
+        internal
+        pure
+        returns (IClaimIssuer.Revocation[] memory items)
+    {
         items = new IClaimIssuer.Revocation[](1);
         items[0] = IClaimIssuer.Revocation(identity, topic, epoch);
     }

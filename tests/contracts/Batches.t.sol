@@ -18,7 +18,7 @@ contract BatchesTest is BaseTest {
     }
 
     function assertHolds(address identity) internal view {
-        (uint256 topic, , address from, , , ) = IIdentity(identity).getClaim(id);
+        (uint256 topic,, address from,,,) = IIdentity(identity).getClaim(id);
         assertEq(topic, TOPIC);
         assertEq(from, address(issuer));
     }
@@ -44,7 +44,7 @@ contract BatchesTest is BaseTest {
         onboard(holder);
         vm.warp(NOW + 5);
         IIdentity identity = onboard(holder);
-        (, , , , bytes memory data, ) = identity.getClaim(id);
+        (,,,, bytes memory data,) = identity.getClaim(id);
         assertEq(bytes32(data), wordOf(0));
         assertEq(identity.getClaimIdsByTopic(TOPIC).length, 1);
     }
@@ -118,11 +118,15 @@ contract BatchesTest is BaseTest {
             address(0)
         ];
         IClaimIssuer.Addition[] memory items = new IClaimIssuer.Addition[](9);
-        for (uint256 i = 0; i < 6; ++i) items[i] = addition(bad[i]);
+        for (uint256 i = 0; i < 6; ++i) {
+            items[i] = addition(bad[i]);
+        }
         items[6] = addition(address(new Bomb(false)));
         items[7] = addition(address(reentrant));
         items[8] = addition(good);
-        for (uint256 i = 0; i < 6; ++i) expectFailed(bad[i], TOPIC, i);
+        for (uint256 i = 0; i < 6; ++i) {
+            expectFailed(bad[i], TOPIC, i);
+        }
         vm.prank(operator);
         issuer.addClaimsTo{gas: 16_000_000}(items);
         assertHolds(good);
@@ -149,7 +153,7 @@ contract BatchesTest is BaseTest {
         expectFailed(address(issuer), TOPIC, 0);
         vm.prank(operator);
         issuer.addClaimsTo(items);
-        (uint256 topic, , , , , ) = issuer.getClaim(id);
+        (uint256 topic,,,,,) = issuer.getClaim(id);
         assertEq(topic, 0);
     }
 
@@ -186,7 +190,9 @@ contract BatchesTest is BaseTest {
 
     function longBytes() private pure returns (bytes memory data) {
         data = new bytes(2048);
-        for (uint256 i = 0; i < data.length; ++i) data[i] = 0xff;
+        for (uint256 i = 0; i < data.length; ++i) {
+            data[i] = 0xff;
+        }
     }
 
     /// @dev With any amount of gas a batch either reverts as a whole or does all that it would do with plenty: a starved call is never a failed one.
@@ -197,10 +203,12 @@ contract BatchesTest is BaseTest {
         gasLimit = bound(gasLimit, 30_000, 2_000_000);
         vm.recordLogs();
         vm.prank(operator);
-        (bool success, ) = address(issuer).call{gas: gasLimit}(abi.encodeCall(issuer.onboard, (items)));
+        (bool success,) = address(issuer).call{gas: gasLimit}(abi.encodeCall(issuer.onboard, (items)));
         Vm.Log[] memory logs = vm.getRecordedLogs();
         if (success) {
-            for (uint256 i = 0; i < logs.length; ++i) assertNotEq(logs[i].topics[0], IClaimIssuer.ClaimFailed.selector);
+            for (uint256 i = 0; i < logs.length; ++i) {
+                assertNotEq(logs[i].topics[0], IClaimIssuer.ClaimFailed.selector);
+            }
             assertHolds(factory.getIdentity(holder));
             assertHolds(factory.getIdentity(second));
         } else {
@@ -226,7 +234,9 @@ contract BatchesTest is BaseTest {
         count = bound(count, 1, 30);
         IClaimIssuer.Addition[] memory items = new IClaimIssuer.Addition[](count + 1);
         address burner = address(new Burner());
-        for (uint256 i = 0; i < count; ++i) items[i] = addition(burner);
+        for (uint256 i = 0; i < count; ++i) {
+            items[i] = addition(burner);
+        }
         items[count] = addition(address(newIdentity()));
         uint256 perClaim = issuer.CLAIM_GAS() + 3 * issuer.CLAIM_WORD_GAS() + 10_000;
         vm.prank(operator);
@@ -251,6 +261,8 @@ contract BatchesTest is BaseTest {
         }
         vm.prank(operator);
         issuer.onboard{gas: limit}(items);
-        for (uint256 i = 0; i < count; ++i) assertTrue(registry.isVerified(items[i].wallet, TOPIC));
+        for (uint256 i = 0; i < count; ++i) {
+            assertTrue(registry.isVerified(items[i].wallet, TOPIC));
+        }
     }
 }

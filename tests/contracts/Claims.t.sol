@@ -53,20 +53,22 @@ contract ClaimsTest is BaseTest {
         emit IERC735.ClaimRemoved(id, TOPIC, 1, address(issuer), claim.signature, claim.data, "");
         vm.prank(holder);
         identity.removeClaim(id);
-        (topic, , from, signature, , ) = identity.getClaim(id);
+        (topic,, from, signature,,) = identity.getClaim(id);
         assertEq(topic + uint160(from) + signature.length, 0);
         assertEq(identity.getClaimIdsByTopic(TOPIC).length, 0);
     }
 
-    function testFuzz_ViewsNeverRevert(bytes32 any, uint256 number, address who, bytes calldata a, bytes calldata b) public {
+    function testFuzz_ViewsNeverRevert(bytes32 any, uint256 number, address who, bytes calldata a, bytes calldata b)
+        public
+    {
         IIdentity[3] memory all = [identity, IIdentity(address(issuer)), IIdentity(factory.implementation())];
         for (uint256 i = 0; i < 3; ++i) {
-            (uint256 topic, , , , , ) = all[i].getClaim(any);
+            (uint256 topic,,,,,) = all[i].getClaim(any);
             assertEq(topic, 0);
             assertFalse(all[i].isClaimValid(who, number, a, b));
             assertFalse(all[i].keyHasPurpose(any, number));
             assertEq(all[i].getClaimIdsByTopic(number).length, 0);
-            (, , bytes32 key) = all[i].getKey(any);
+            (,, bytes32 key) = all[i].getKey(any);
             assertEq(key, 0);
             all[i].getRecoveredAddress(a, any);
         }

@@ -155,9 +155,7 @@ contract FactoryTest is BaseTest {
     function test_LinkNeedsBothSides() public {
         IIdentity identity = newIdentity();
         vm.prank(further);
-        vm.expectRevert(
-            abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
         factory.acceptLink(address(identity));
         vm.expectEmit(address(factory));
         emit IIdentityFactory.WalletLinkProposed(further, address(identity));
@@ -197,9 +195,7 @@ contract FactoryTest is BaseTest {
         identity.removeKey(keyOf(holder), MANAGEMENT);
         vm.stopPrank();
         vm.prank(further);
-        vm.expectRevert(
-            abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
         factory.acceptLink(address(identity));
     }
 
@@ -208,15 +204,11 @@ contract FactoryTest is BaseTest {
         vm.startPrank(holder);
         factory.proposeLink(further);
         factory.withdrawLink(further);
-        vm.expectRevert(
-            abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
         factory.withdrawLink(further);
         vm.stopPrank();
         vm.prank(further);
-        vm.expectRevert(
-            abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity))
-        );
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
         factory.acceptLink(address(identity));
     }
 

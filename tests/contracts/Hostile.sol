@@ -59,7 +59,10 @@ contract Reentrant {
         ISSUER = issuer;
     }
 
-    function addClaim(uint256, uint256, address, bytes calldata, bytes calldata, string calldata) external returns (bytes32) {
+    function addClaim(uint256, uint256, address, bytes calldata, bytes calldata, string calldata)
+        external
+        returns (bytes32)
+    {
         _try(abi.encodeCall(ISSUER.onboard, (new IClaimIssuer.Onboarding[](0))));
         _try(abi.encodeCall(ISSUER.addClaimsTo, (new IClaimIssuer.Addition[](0))));
         _try(abi.encodeCall(ISSUER.execute, (address(this), 0, "")));
@@ -68,7 +71,7 @@ contract Reentrant {
 
     function _try(bytes memory data) private {
         ++tried;
-        (bool success, ) = address(ISSUER).call(data);
+        (bool success,) = address(ISSUER).call(data);
         if (success) ++succeeded;
     }
 }

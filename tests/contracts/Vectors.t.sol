@@ -12,7 +12,9 @@ contract VectorsTest is Test {
 
     function test_Claims() public {
         uint256 count = 0;
-        for (; vm.keyExistsJson(json, path("claims", count, "")); ++count) check(count);
+        for (; vm.keyExistsJson(json, path("claims", count, "")); ++count) {
+            check(count);
+        }
         assertGe(count, 5);
     }
 
@@ -57,19 +59,20 @@ contract VectorsTest is Test {
         assertFalse(issuer.isClaimValid(identity, topic, signature, data));
         vm.startPrank(manager);
         issuer.addKey(keccak256(abi.encode(vm.addr(key))), 3, 712);
-        for (uint16 epoch = 0; epoch < ClaimWord.epoch(word) && epoch < 400; ++epoch) issuer.revokeSubject(identity, topic);
+        for (uint16 epoch = 0; epoch < ClaimWord.epoch(word) && epoch < 400; ++epoch) {
+            issuer.revokeSubject(identity, topic);
+        }
         vm.stopPrank();
         assertEq(issuer.isClaimValid(identity, topic, signature, data), ClaimWord.epoch(word) <= 400);
     }
 
     function packed(uint256 i) private view returns (bytes32) {
-        return
-            ClaimWord.pack(
-                uint16(vm.parseJsonUint(json, path("claims", i, ".word_fields.epoch"))),
-                uint32(vm.parseJsonUint(json, path("claims", i, ".word_fields.issued_at"))),
-                uint32(vm.parseJsonUint(json, path("claims", i, ".word_fields.expires_at"))),
-                bytes21(vm.parseJsonBytes(json, path("claims", i, ".word_fields.commitment")))
-            );
+        return ClaimWord.pack(
+            uint16(vm.parseJsonUint(json, path("claims", i, ".word_fields.epoch"))),
+            uint32(vm.parseJsonUint(json, path("claims", i, ".word_fields.issued_at"))),
+            uint32(vm.parseJsonUint(json, path("claims", i, ".word_fields.expires_at"))),
+            bytes21(vm.parseJsonBytes(json, path("claims", i, ".word_fields.commitment")))
+        );
     }
 
     function path(string memory list, uint256 i, string memory field) private pure returns (string memory) {
