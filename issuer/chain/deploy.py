@@ -22,7 +22,7 @@ from issuer.chain.deployment import check_deployment as check_deployment
 from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
 from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer, checked_sign
-from issuer.errors import ChainError, InvalidInput, NodeUnavailable, SettingsError
+from issuer.errors import ChainError, InvalidInput, NodeUnavailable, SettingsError, WrongChain
 
 WAIT_SECONDS = 180.0
 RESEND_SECONDS = 5.0
@@ -58,22 +58,26 @@ async def deploy(
     claim_signer: str,
     path: str | Path,
     topics: Sequence[int],
+    chain_id: int | None = None,
     log: Callable[[str], None] = _silent,
     wait_seconds: float = WAIT_SECONDS,
 ) -> Deployment:
     """Deploy or adopt the four contracts, then register what is not yet. ClaimGated asks for `topics[0]`.
 
-    The deployer becomes owner and manager. Raises `WrongChain` when the file is of another chain, `ChainError` when
-    something there is not ours or a transaction fails, `NodeUnavailable` when it takes longer than `wait_seconds`.
+    The deployer becomes owner and manager. Raises `WrongChain` when the node is on another chain than `chain_id` or the
+    file, `ChainError` when something there is not ours or a transaction fails, `NodeUnavailable` when it takes longer
+    than `wait_seconds`.
     """
-    chain_id = await gateway.chain_id()
+    on_chain = await gateway.chain_id()
+    if chain_id not in (None, on_chain):
+        raise WrongChain(f"the node is on chain {on_chain}, not {chain_id}; check CLAIMWRIGHT_RPC_URL")
     sender, claim_signer = str(to_checksum_address(sender)), str(to_checksum_address(claim_signer))
-    _refuse_shared_keys(chain_id, deployer.address, sender, claim_signer)
+    _refuse_shared_keys(on_chain, deployer.address, sender, claim_signer)
     if not topics:
         raise InvalidInput("topics", "at least one is needed")
     deployment = _recorded(path)
     if deployment is None:
-        deployment = Deployment(chain_id=chain_id, genesis_hash=await gateway.genesis_hash(), contracts={})
+        deployment = Deployment(chain_id=on_chain, genesis_hash=await gateway.genesis_hash(), contracts={})
     await check_chain(gateway, deployment)
     nonce = await _settled_nonce(gateway, deployer.address, wait_seconds, log)
     there = await _adopted(gateway, deployment.contracts, log)
@@ -84,7 +88,7 @@ async def deploy(
         if data is not None:
             gas_limit = _STEP_GAS + _STEP_WORD_GAS * (len(data) // 32)
             planned.append(_Planned(what=step.what, to=step.ask.to, data=data, gas_limit=gas_limit))
-    signed = await _sign(gateway, deployer, planned, chain_id=chain_id, nonce=nonce)
+    signed = await _sign(gateway, deployer, planned, chain_id=on_chain, nonce=nonce)
     hashes = {each.what: each.hash for each in signed if each.what in at}
     deployment = msgspec.structs.replace(deployment, contracts=at, transactions={**deployment.transactions, **hashes})
     # Before the first byte is on the wire, so that a run that is killed now can be gone on with.

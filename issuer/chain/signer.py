@@ -21,7 +21,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from issuer.chain import rules
-from issuer.errors import Conflict, SettingsError, SignerFailed
+from issuer.errors import Conflict, InvalidInput, SettingsError, SignerFailed
 from issuer.secrets import Secret
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -134,7 +134,8 @@ def refuse_one_key(sender: Signer, claim_signer: Signer) -> None:
 def new_keystore(path: str | Path, password: Secret, *, scrypt_n: int = SCRYPT_N) -> str:
     """Make a key, write it encrypted with mode 0600, whole or not at all; the new address.
 
-    Never replaces a file: raises `Conflict`. A short password raises `SettingsError`.
+    Never replaces a file: raises `Conflict`. A short password raises `SettingsError`, a place that cannot be written
+    `InvalidInput`.
     """
     target = Path(path)
     if len(password.reveal()) < MIN_PASSWORD_CHARS:
@@ -142,17 +143,19 @@ def new_keystore(path: str | Path, password: Secret, *, scrypt_n: int = SCRYPT_N
     key = _random_key()
     document = Account.encrypt(key, password.reveal(), kdf="scrypt", iterations=scrypt_n)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(document, file)
             file.flush()
             os.fsync(file.fileno())
         os.link(partial, target)  # unlike a rename, it refuses to replace
     except FileExistsError:
-        raise Conflict(f"{target} exists and holds a key; choose another name") from None
+        raise Conflict(f"{target} exists and may hold a key; choose another name") from None
+    except OSError as error:
+        raise InvalidInput("path", f"{target} cannot be written: {type(error).__name__}") from None
     finally:
-        partial.unlink()
+        partial.unlink(missing_ok=True)
     return LocalSigner(key).address
 
 

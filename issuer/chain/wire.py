@@ -4,6 +4,7 @@ Every reader takes the undecoded `result` of one answer and raises `Garbled` for
 Ethereum JSON-RPC specification (ethereum/execution-apis) gives.
 """
 
+from functools import lru_cache
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -160,10 +161,15 @@ def receipt(raw: msgspec.Raw, asked: str) -> Receipt | None:
 
 def _log(log: _Log) -> Log:
     return Log(
-        address=to_checksum_address(log.address),
+        address=_checksummed(log.address),
         topics=tuple(bytes.fromhex(topic[2:]) for topic in log.topics),
         data=bytes.fromhex(log.data[2:]),
     )
+
+
+@lru_cache(maxsize=4096)  # the same few addresses in every receipt, and a hash each
+def _checksummed(address: str) -> str:
+    return str(to_checksum_address(address))
 
 
 def _decode_optional(raw: msgspec.Raw, kind: type[T]) -> T | None:

@@ -149,6 +149,12 @@ async def test_a_file_of_another_chain_is_refused(node, path):
     assert path.read_text() == before
 
 
+async def test_a_node_on_another_chain_than_was_meant_is_refused(node, path):
+    with pytest.raises(WrongChain, match="on chain 31337, not 1;"):
+        await run(node, path, chain_id=1)
+    assert not path.exists()
+
+
 async def test_other_code_at_a_named_address_is_not_adopted(chain, node, path):
     deployment = await run(node, path)
     code = bytearray(await node.code(deployment.contracts["ClaimIssuer"]))

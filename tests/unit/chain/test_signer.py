@@ -18,7 +18,7 @@ from issuer.chain.signer import (
     new_keystore,
     refuse_one_key,
 )
-from issuer.errors import Conflict, SettingsError, SignerFailed
+from issuer.errors import Conflict, InvalidInput, SettingsError, SignerFailed
 from issuer.secrets import Secret
 
 KEY = bytes(range(1, 33))
@@ -160,6 +160,11 @@ def test_a_keystore_is_never_replaced(tmp_path):
         new_keystore(path, PASSWORD, scrypt_n=CHEAP)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_place_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(InvalidInput, match=r"path: .* cannot be written: FileNotFoundError"):
+        new_keystore(tmp_path / "none" / "sender.json", PASSWORD, scrypt_n=CHEAP)
 
 
 def test_a_short_password_makes_no_keystore(tmp_path):
