@@ -1,0 +1,30 @@
+"""Links between pages lead somewhere, and the pages name commands that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from issuer.cli import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md"))]
+LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
+COMMAND = re.compile(r"`claimwright ([a-z]+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_links_only_to_files_that_exist(page):
+    missing = [link for link in LINK.findall(page.read_text(encoding="utf-8")) if not (page.parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_names_only_commands_that_exist(page):
+    assert set(COMMAND.findall(page.read_text(encoding="utf-8"))) <= set(COMMANDS)
+
+
+def test_every_decision_is_in_the_index():
+    folder = ROOT / "docs/decisions"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in sorted(folder.glob("0*.md")) if f"({path.name})" not in index] == []
