@@ -141,8 +141,11 @@ contract KeysTest is BaseTest {
             bytes32 key = keys[(moves >> (5 * i)) % 4];
             uint256 purpose = 1 + ((moves >> (5 * i + 2)) % 3);
             vm.prank(address(identity)); // the identity itself may always
-            if ((moves >> (5 * i + 4)) % 2 == 0) try identity.addKey(key, purpose, ECDSA) {}
-                catch {} else try identity.removeKey(key, purpose) {} catch {}
+            if ((moves >> (5 * i + 4)) % 2 == 0) {
+                try identity.addKey(key, purpose, ECDSA) {} catch {}
+            } else {
+                try identity.removeKey(key, purpose) {} catch {}
+            }
         }
         assertGt(identity.getKeysByPurpose(MANAGEMENT).length, 0);
         for (uint256 purpose = 1; purpose <= 3; ++purpose) {
