@@ -8,7 +8,7 @@ import pytest
 from issuer.cli import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[3]
-PAGES = [path for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md"))]
+PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob(".github/*.md")]
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 COMMAND = re.compile(r"`claimwright ([a-z]+)")
 
