@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {BaseTest} from "./Base.t.sol";
+import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
+import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
+
+contract LinksTest is BaseTest {
+    address internal further = makeAddr("further");
+
+    function test_LinkNeedsBothSides() public {
+        IIdentity identity = newIdentity();
+        vm.prank(further);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
+        factory.acceptLink(address(identity));
+        vm.expectEmit(address(factory));
+        emit IIdentityFactory.WalletLinkProposed(further, address(identity));
+        vm.prank(holder);
+        factory.proposeLink(further);
+        assertEq(factory.getIdentity(further), address(0));
+        vm.warp(NOW + 9);
+        vm.prank(further);
+        factory.acceptLink(address(identity));
+        assertEq(factory.getIdentity(further), address(identity));
+        assertEq(factory.linkedAt(further), NOW + 9);
+        assertFalse(factory.isFirstWallet(further));
+        assertEq(factory.getWallets(address(identity)).length, 2);
+    }
+
+    function test_RevertWhen_ProposerIsNoManager() public {
+        IIdentity identity = newIdentity();
+        vm.prank(stranger);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.NotAllowedToLink.selector, stranger));
+        factory.proposeLink(further);
+        // A linked wallet that is no manager may not either.
+        vm.prank(holder);
+        factory.proposeLink(further);
+        vm.startPrank(further);
+        factory.acceptLink(address(identity));
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.NotAllowedToLink.selector, further));
+        factory.proposeLink(stranger);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.NotAllowedToLink.selector, further));
+        factory.unlinkWallet(holder);
+    }
+
+    function test_ProposalDiesWithItsMaker() public {
+        IIdentity identity = newIdentity();
+        vm.startPrank(holder);
+        factory.proposeLink(further);
+        identity.addKey(keyOf(stranger), MANAGEMENT, ECDSA);
+        identity.removeKey(keyOf(holder), MANAGEMENT);
+        vm.stopPrank();
+        vm.prank(further);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
+        factory.acceptLink(address(identity));
+    }
+
+    function test_ProposalCanBeWithdrawn() public {
+        IIdentity identity = newIdentity();
+        vm.startPrank(holder);
+        factory.proposeLink(further);
+        factory.withdrawLink(further);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
+        factory.withdrawLink(further);
+        vm.stopPrank();
+        vm.prank(further);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.LinkNotProposed.selector, further, address(identity)));
+        factory.acceptLink(address(identity));
+    }
+
+    function test_RevertWhen_ALinkedWalletIsProposedOrAccepts() public {
+        IIdentity identity = newIdentity();
+        vm.prank(holder);
+        factory.proposeLink(further);
+        vm.startPrank(further);
+        factory.createFor(further, address(0));
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.WalletAlreadyLinkedToIdentity.selector, further));
+        factory.acceptLink(address(identity));
+        vm.stopPrank();
+        vm.prank(holder);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.WalletAlreadyLinkedToIdentity.selector, further));
+        factory.proposeLink(further);
+    }
+
+    function test_UnlinkByWalletOrManager() public {
+        IIdentity identity = newIdentity();
+        vm.prank(holder);
+        factory.proposeLink(further);
+        vm.prank(further);
+        factory.acceptLink(address(identity));
+        vm.prank(stranger);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.NotAllowedToLink.selector, stranger));
+        factory.unlinkWallet(further);
+        vm.expectEmit(address(factory));
+        emit IIdentityFactory.WalletUnlinked(further, address(identity));
+        vm.prank(holder);
+        factory.unlinkWallet(further);
+        vm.prank(further);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.WalletNotLinked.selector, further));
+        factory.unlinkWallet(further);
+        vm.prank(holder);
+        factory.unlinkWallet(holder);
+        assertEq(factory.getWallets(address(identity)).length, 0);
+        assertEq(factory.linkedAt(holder), 0);
+    }
+
+    /// @dev The first wallet, once gone, comes back by both sides too: the identity proposes it at its manager's order.
+    function test_FirstWalletComesBackByBothSides() public {
+        IIdentity identity = newIdentity();
+        vm.startPrank(holder);
+        factory.unlinkWallet(holder);
+        vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.IdentityExists.selector, address(identity)));
+        factory.createFor(holder, address(issuer));
+        identity.execute(address(factory), 0, abi.encodeCall(factory.proposeLink, (holder)));
+        factory.acceptLink(address(identity));
+        vm.stopPrank();
+        assertEq(factory.getIdentity(holder), address(identity));
+        assertTrue(factory.isFirstWallet(holder));
+    }
+
+    /// @dev Whatever wallets and managers do, and in whatever order: one wallet, one identity, and both lists agree.
+    function testFuzz_LinksAgree(uint256 moves) public {
+        address[3] memory wallets = [holder, further, stranger];
+        address[3] memory identities;
+        for (uint256 w = 0; w < 3; ++w) {
+            identities[w] = factory.predict(wallets[w], address(issuer));
+        }
+        for (uint256 i = 0; i < 30; ++i) {
+            address wallet = wallets[(moves >> (8 * i)) % 3];
+            address other = wallets[(moves >> (8 * i + 2)) % 3];
+            address identity = identities[(moves >> (8 * i + 4)) % 3];
+            uint256 kind = (moves >> (8 * i + 6)) % 4;
+            bytes memory data = kind == 0
+                ? abi.encodeCall(factory.createFor, (wallet, address(issuer)))
+                : kind == 1
+                    ? abi.encodeCall(factory.proposeLink, (other))
+                    : kind == 2
+                        ? abi.encodeCall(factory.acceptLink, (identity))
+                        : abi.encodeCall(factory.unlinkWallet, (other));
+            address linked = factory.getIdentity(wallet);
+            vm.prank(wallet);
+            (bool success,) = address(factory).call(data);
+            // Nobody is linked to another identity without being unlinked first, and nobody but the wallet itself links it.
+            if (success && kind != 3 && linked != address(0)) assertEq(factory.getIdentity(wallet), linked);
+        }
+        for (uint256 n = 0; n < 3; ++n) {
+            address[] memory listed = factory.getWallets(identities[n]);
+            uint256 count = 0;
+            for (uint256 w = 0; w < 3; ++w) {
+                if (factory.getIdentity(wallets[w]) == identities[n]) ++count;
+                assertEq(factory.linkedAt(wallets[w]) == 0, factory.getIdentity(wallets[w]) == address(0));
+            }
+            assertEq(listed.length, count);
+            for (uint256 k = 0; k < listed.length; ++k) {
+                assertEq(factory.getIdentity(listed[k]), identities[n]);
+            }
+        }
+    }
+}
