@@ -5,6 +5,9 @@ import json
 from collections.abc import Callable
 
 Reply = bytes | None  # None closes the connection without an answer
+SILENCE = b""  # keeps the line open and says nothing
+DRIP = b"drip"  # never ends, and is never quiet long enough to look dead
+DRIP_SECONDS = 0.02
 
 
 def http(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
@@ -50,12 +53,21 @@ class LyingNode:
             self.headers.append(head)
             self.requests.append(calls)
             reply = self.reply(calls)
-            if reply == b"":  # says nothing and keeps the line open
+            if reply == SILENCE:
                 await self._release.wait()
-            if reply:
+            elif reply == DRIP:
+                await self._drip(writer)
+            elif reply:
                 writer.write(reply.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # the caller hung up on us, as some tests want it to
         finally:
             writer.close()
+
+    async def _drip(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not self._release.is_set():
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(DRIP_SECONDS)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from issuer.chain import abi, contracts
+from issuer.chain import deploy as deploying
 from issuer.chain.contracts import key_of
 from issuer.chain.deploy import Deployment, check_deployment, created_address, deploy
 from issuer.chain.gateway import Gateway
@@ -103,9 +104,10 @@ async def test_killed_at_any_point_it_goes_on(chain, node, path, count):
 async def test_what_an_earlier_run_left_in_the_pool_is_waited_for(path):
     with start_anvil(extra=["--no-mining"]) as anvil:
         gateway = Gateway(Secret(anvil.url))
-        for _ in range(2):
-            with pytest.raises(NodeUnavailable):
-                await run(gateway, path, wait_seconds=0.2)
+        with pytest.raises(NodeUnavailable, match="9 transactions are not mined"):
+            await run(gateway, path, wait_seconds=0.2)
+        with pytest.raises(NodeUnavailable, match="are still waiting to be mined"):
+            await run(gateway, path, wait_seconds=0.2)
         assert await gateway.nonce(DEPLOYER.address, pending=True) == ALL
         await rpc(anvil.url, "evm_mine")
         deployment = await run(gateway, path)
@@ -126,6 +128,22 @@ async def test_a_lost_answer_is_not_a_failure(chain, path):
         gateway = Gateway(Secret(proxy.url))
         deployment = await run(gateway, path)
         assert await problems(gateway, deployment) == []
+        assert await gateway.nonce(DEPLOYER.address) == ALL
+        await gateway.aclose()
+
+
+async def test_bytes_that_never_arrived_are_sent_again(chain, path, monkeypatch):
+    monkeypatch.setattr(deploying, "RESEND_SECONDS", 0.05)
+    async with RpcProxy(chain.url) as proxy:
+        tries = []
+
+        async def swallow_first():
+            tries.append(True)
+            return len(tries) > 1
+
+        proxy.before_send = swallow_first
+        gateway = Gateway(Secret(proxy.url))
+        await run(gateway, path, wait_seconds=10)
         assert await gateway.nonce(DEPLOYER.address) == ALL
         await gateway.aclose()
 
@@ -213,13 +231,22 @@ async def test_what_was_undone_is_done_again(node, path):
 
 async def test_topics_are_added_and_none_is_taken_away(node, path):
     deployment = await run(node, path)
-    more = [TOPIC + number for number in range(1, 15)]
-    assert await problems(node, deployment, topics=more) != []
-    await run(node, path, topics=[TOPIC, *more])  # 15, all that the registry takes
-    assert await node.nonce(DEPLOYER.address) == ALL + 1
-    assert await problems(node, deployment, topics=[TOPIC, *more]) == []
+    first = [TOPIC + number for number in range(14)]
+    assert await problems(node, deployment, topics=first) != []
+    await run(node, path, topics=first)
+    await run(node, path, topics=[TOPIC + 14])  # the fifteenth, which is all that the registry takes
+    assert await problems(node, deployment, topics=[*first, TOPIC + 14]) == []
     await run(node, path, topics=[TOPIC])
-    assert await node.nonce(DEPLOYER.address) == ALL + 1
+    assert await node.nonce(DEPLOYER.address) == ALL + 2
+
+
+async def test_a_claim_key_of_another_type_is_not_enough(node, path):
+    """It could sign the older form, which anybody may replay."""
+    deployment = await run(node, path)
+    data = abi.ADD_KEY.calldata(key_of(STRANGER.address), contracts.PURPOSE_CLAIM, 1)
+    assert (await transact(node, DEPLOYER, deployment.contracts["ClaimIssuer"], data, 300_000)).succeeded
+    (problem,) = await problems(node, deployment, claim_signer=STRANGER.address)
+    assert f"accepts claims signed by {STRANGER.address}" in problem
 
 
 async def test_other_keys_are_added(node, path):

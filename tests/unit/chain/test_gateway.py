@@ -1,5 +1,6 @@
 """Whatever a node answers, the gateway gives a checked value or one of two errors, and never shows its URL."""
 
+import asyncio
 import contextlib
 import itertools
 import json
@@ -17,7 +18,7 @@ from issuer.chain.eip1559 import transaction_hash
 from issuer.chain.gateway import BATCH_ITEMS, Call, Gateway, SendResult
 from issuer.errors import ClaimwrightError, NodeRefused, NodeUnavailable, SettingsError
 from issuer.secrets import Secret
-from tests.lying_node import LyingNode, answers, http, truthful
+from tests.lying_node import DRIP, SILENCE, LyingNode, answers, http, truthful
 
 HASH, OTHER_HASH = "0x" + "ab" * 32, "0x" + "cd" * 32
 ADDRESS = "0x" + "11" * 20
@@ -117,8 +118,10 @@ async def test_a_read_of_anything_but_an_answer_is_unavailable(reply):
     assert isinstance(await failure(reply, chain_id), NodeUnavailable)
 
 
-async def test_a_node_that_says_nothing_is_given_up():
-    assert isinstance(await failure(lambda calls: b"", chain_id, timeout_seconds=0.05), NodeUnavailable)
+@pytest.mark.parametrize("reply", [SILENCE, DRIP])
+async def test_a_node_that_does_not_come_to_an_end_is_given_up(reply):
+    async with asyncio.timeout(5):
+        assert isinstance(await failure(lambda calls: reply, chain_id, timeout_seconds=0.2), NodeUnavailable)
 
 
 async def test_an_answer_without_end_is_cut(monkeypatch):
@@ -265,7 +268,7 @@ async def test_a_send_without_a_clear_answer_is_unknown_and_made_once(reply):
 
 
 async def test_a_send_that_times_out_is_unknown():
-    results, _ = await sent(lambda calls: b"", timeout_seconds=0.05)
+    results, _ = await sent(lambda calls: SILENCE, timeout_seconds=0.05)
     assert results == [SendResult.UNKNOWN]
 
 
