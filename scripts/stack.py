@@ -209,17 +209,25 @@ class Stack:
         return self._child("persona", argv, told, ready=ready, restart=False)
 
     def _api(self) -> Child:
-        told = {
+        ready = http_answers(f"{self.api_url}/health/ready")
+        return self._child("api", [sys.executable, "-m", "issuer", "api"], self.api_settings(), ready=ready)
+
+    def _daemon(self) -> Child:
+        ready = line_written(self.log("daemon"), '"daemon_ready"')
+        return self._child("daemon", [sys.executable, "-m", "issuer", "daemon"], self.daemon_settings(), ready=ready)
+
+    def api_settings(self) -> dict[str, str]:
+        """What `claimwright api` is started with."""
+        return {
             **self._shared(),
             "CLAIMWRIGHT_API_HOST": LOCAL,
             "CLAIMWRIGHT_API_PORT": _port(self.api_url),
             "PERSONA_WEBHOOK_SECRET": self.webhook_secret,
         }
-        ready = http_answers(f"{self.api_url}/health/ready")
-        return self._child("api", [sys.executable, "-m", "issuer", "api"], told, ready=ready)
 
-    def _daemon(self) -> Child:
-        told = {
+    def daemon_settings(self) -> dict[str, str]:
+        """What `claimwright daemon` is started with."""
+        return {
             **self._shared(),
             "CLAIMWRIGHT_RPC_URL": self.rpc_url,
             "CLAIMWRIGHT_DEPLOYMENT_FILE": str(self.directory / "deployment.json"),
@@ -230,8 +238,18 @@ class Stack:
             "CLAIMWRIGHT_CLAIM_SIGNER_KEYSTORE": str(self._keystore("claim_signer")),
             "CLAIMWRIGHT_CLAIM_SIGNER_PASSWORD": self._passwords["claim_signer"],
         }
-        ready = line_written(self.log("daemon"), '"daemon_ready"')
-        return self._child("daemon", [sys.executable, "-m", "issuer", "daemon"], told, ready=ready)
+
+    def deploy_settings(self) -> dict[str, str]:
+        """What `claimwright deploy` would be started with, to deploy once more or elsewhere."""
+        return {
+            "CLAIMWRIGHT_RPC_URL": self.rpc_url,
+            "CLAIMWRIGHT_CHAIN_ID": str(self.chain_id),
+            "CLAIMWRIGHT_DEPLOYMENT_FILE": str(self.directory / "deployment.json"),
+            "CLAIMWRIGHT_DEPLOYER_KEYSTORE": str(self._keystore("deployer")),
+            "CLAIMWRIGHT_DEPLOYER_PASSWORD": self._passwords["deployer"],
+            "CLAIMWRIGHT_SENDER_ADDRESS": self._addresses["sender"],
+            "CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS": self._addresses["claim_signer"],
+        }
 
     def _shared(self) -> dict[str, str]:
         return {
@@ -249,9 +267,21 @@ class Stack:
     def _child(
         self, name: str, argv: Sequence[str | Path], told: dict[str, str], ready: Ready, restart: bool = True
     ) -> Child:
-        inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-        env = {**inherited, "PYTHONUNBUFFERED": "1", **told}
-        return Child(name=name, argv=argv, env=env, cwd=ROOT, log=self.log(name), ready=ready, restart=restart)
+        return Child(
+            name=name,
+            argv=argv,
+            env={**base_environment(), **told},
+            cwd=ROOT,
+            log=self.log(name),
+            ready=ready,
+            restart=restart,
+        )
+
+
+def base_environment() -> dict[str, str]:
+    """What any program needs to run at all; nothing of ours."""
+    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
+    return {**inherited, "PYTHONUNBUFFERED": "1"}
 
 
 def lock_directory(directory: Path) -> IO[str]:

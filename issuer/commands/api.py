@@ -1,6 +1,7 @@
 """`claimwright api`: Granian on the string `api.app:create_app`, so that this package never imports the other."""
 
 import os
+import socket
 
 import click
 from granian.constants import HTTPModes, Interfaces
@@ -36,6 +37,7 @@ def api() -> None:
 
 
 def _serve(loaded: ApiSettings) -> None:
+    _refuse_taken_port(loaded)
     server = Server(
         APP,
         factory=True,
@@ -54,5 +56,15 @@ def _serve(loaded: ApiSettings) -> None:
     except SystemExit as end:
         if end.code:
             raise ClaimwrightError("the API could not be served; the log above says why") from None
-    except OSError as error:
-        raise SettingsError("CLAIMWRIGHT_API_PORT", f"cannot listen there: {error.strerror or error}") from None
+
+
+def _refuse_taken_port(loaded: ApiSettings) -> None:
+    """Granian shares its port (SO_REUSEPORT), so a second server there would silently get every other request."""
+    family = socket.AF_INET6 if ":" in loaded.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((loaded.host, loaded.port))
+        except OSError as error:
+            problem = f"cannot listen on {loaded.host}:{loaded.port}: {error.strerror}"
+            raise SettingsError("CLAIMWRIGHT_API_PORT", problem) from None

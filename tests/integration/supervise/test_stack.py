@@ -1,0 +1,202 @@
+"""The whole stack as real processes: what each may see, what happens when one is killed, and what is left behind."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from issuer import migrations
+from issuer.errors import AlreadyRunning
+from scripts.dev import facts
+from scripts.stack import ROOT, Stack, base_environment, free_ports, rpc
+from tests.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stack(tmp_path_factory):
+    async with Stack(tmp_path_factory.mktemp("stack") / "it") as running:
+        yield running
+        pids = list(running.pids.values())
+    assert not any(map(alive, pids)), "a process outlived its stack"
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def environment(pid: int) -> dict[str, str]:
+    entries = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return dict(entry.decode().split("=", 1) for entry in entries if entry)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def claimwright(settings: dict[str, str], *argv: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of one command."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "issuer", *argv),
+        cwd=ROOT,
+        env={**base_environment(), **settings},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        out, err = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, out.decode(), err.decode()
+
+
+def role_of(pid: int) -> str:
+    """`api` in `python -m issuer api`."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3].decode()
+
+
+async def healthy_again(stack: Stack) -> None:
+    async with asyncio.timeout(15):
+        while not await healthy(stack):  # noqa: ASYNC110 - the condition lies in another process
+            await asyncio.sleep(0.02)
+
+
+async def healthy(stack: Stack) -> bool:
+    try:
+        async with httpx.AsyncClient(trust_env=False) as http:
+            return (await http.get(f"{stack.api_url}/health/ready")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def test_what_dev_json_holds(stack):
+    told = facts(stack)
+    assert list(told) == [
+        "api_url", "api_key", "persona_url", "persona_api_key", "webhook_url", "webhook_secret", "rpc_url", "chain_id",
+        "contracts", "database_url", "pids",
+    ]  # fmt: skip
+    assert set(told["contracts"]) == {"IdentityFactory", "ClaimIssuer", "ClaimIssuerRegistry", "ClaimGated"}
+    assert set(told["pids"]) == {"api", "daemon", "anvil", "persona"}
+    assert json.loads(json.dumps(told)) == told
+
+
+async def test_each_process_sees_only_its_own_secrets(stack):
+    api, daemon = environment(stack.pids["api"]), environment(stack.pids["daemon"])
+    assert stack.webhook_secret in api.values()
+    assert stack.webhook_secret not in daemon.values()
+    for secret in (*stack.private, stack.rpc_url):
+        assert secret in daemon.values()
+        assert secret not in api.values()
+    assert not [name for name in api if "KEYSTORE" in name or "PASSWORD" in name]
+    assert "DEPLOYER" not in " ".join([*api, *daemon])
+    for name in ("anvil", "persona"):
+        assert not [
+            key for key in environment(stack.pids[name]) if key.startswith("CLAIMWRIGHT_") and key[12:] != "ENV"
+        ]
+
+
+async def test_keystores_are_private_and_funded_afresh(stack):
+    settings = stack.deploy_settings()
+    for name in ("deployer", "sender", "claim_signer"):
+        assert (stack.directory / f"{name}.keystore.json").stat().st_mode & 0o777 == 0o600
+    assert int(rpc(stack.rpc_url, "eth_getBalance", settings["CLAIMWRIGHT_SENDER_ADDRESS"], "latest"), 16) > 10**18
+    assert int(rpc(stack.rpc_url, "eth_getBalance", settings["CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS"], "latest"), 16) == 0
+
+
+async def test_a_second_stack_in_the_same_place_is_refused_and_harms_nothing(stack):
+    with pytest.raises(AlreadyRunning, match=rf"already running in .*/it \(pid {os.getpid()}\)"):
+        async with Stack(stack.directory):
+            pass
+    assert (stack.directory / "deployment.json").exists()
+    assert await healthy(stack)
+
+
+@pytest.mark.parametrize("role", ["api", "daemon"])
+async def test_a_second_process_of_a_role_is_refused_on_sqlite(stack, role):
+    settings = stack.api_settings() if role == "api" else stack.daemon_settings()
+    code, out, err = await claimwright({**settings, "CLAIMWRIGHT_API_PORT": str(free_ports(1)[0])}, role)
+    last = err.strip().splitlines()[-1]
+    assert (code, out) == (1, "")
+    assert last.startswith(f"claimwright: the {role} is already running on this database (pid {stack.pids[role]})")
+
+
+@pytest.mark.parametrize("role", ["api", "daemon"])
+async def test_a_killed_process_is_back_with_another_pid_and_its_workers_are_gone(stack, role):
+    pid = stack.pids[role]
+    workers = children(pid)
+    assert bool(workers) == (role == "api")
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: stack.pids[role] != pid)
+    await until(lambda: not any(map(alive, [pid, *workers])))
+    await healthy_again(stack)
+    await until(lambda: stack.log("daemon").read_text().count('"daemon_ready"') == (1 if role == "api" else 2))
+
+
+async def test_deploying_again_adopts_what_is_there_and_sends_nothing(stack):
+    before = rpc(stack.rpc_url, "eth_blockNumber")
+    code, out, _ = await claimwright(stack.deploy_settings(), "deploy", "--json")
+    assert code == 0
+    assert json.loads(out)["contracts"] == stack.contracts
+    assert rpc(stack.rpc_url, "eth_blockNumber") == before
+
+
+async def test_a_doctor_finds_nothing_wrong_with_it(stack):
+    code, out, err = await claimwright({**stack.daemon_settings(), **stack.api_settings()}, "doctor", "--json")
+    found = {row["check"]: row["result"] for row in json.loads(out)}
+    assert (code, err) == (0, "")
+    assert set(found.values()) == {"ok"}
+    assert list(found) == [
+        "api settings", "store", "daemon settings", "chain", "signers", "deployment", "balance", "persona sandbox",
+    ]  # fmt: skip
+
+
+async def test_a_doctor_says_what_is_wrong_and_what_to_do(stack, tmp_path):
+    poor = stack.daemon_settings() | {"CLAIMWRIGHT_DEPLOYMENT_FILE": str(tmp_path / "none.json")}
+    code, out, _ = await claimwright({**poor, **stack.api_settings()}, "doctor")
+    assert code == 1
+    (line,) = [line for line in out.splitlines() if line.startswith("deployment")]
+    assert "wrong" in line
+    assert line.endswith("run `claimwright deploy`")
+
+
+async def test_a_port_that_is_taken_is_named(stack, tmp_path):
+    url = f"sqlite:///{tmp_path / 'other.sqlite3'}"
+    code, _, err = await claimwright({**stack.api_settings(), "DATABASE_URL": url}, "api")
+    assert code == 2
+    assert err.strip().splitlines()[-1].startswith("claimwright: CLAIMWRIGHT_API_PORT: ")
+
+
+async def test_serve_runs_both_with_their_own_secrets_and_ends_both(stack, tmp_path):
+    """Beside the stack: the same chain and provider, a store and a port of its own."""
+    url, (port,) = f"sqlite:///{tmp_path / 'serve.sqlite3'}", free_ports(1)
+    await asyncio.to_thread(migrations.upgrade, url)
+    settings = {**stack.daemon_settings(), **stack.api_settings()}
+    settings |= {"DATABASE_URL": url, "CLAIMWRIGHT_API_PORT": str(port)}
+    log = tmp_path / "serve.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "issuer", "serve"), cwd=ROOT, env={**base_environment(), **settings}, stderr=output
+        )
+        try:
+            await until(lambda: '"daemon_ready"' in log.read_text())
+            both = {role_of(pid): pid for pid in children(process.pid)}
+            assert set(both) == {"api", "daemon"}
+            assert stack.private[0] not in environment(both["api"]).values()
+            assert stack.webhook_secret not in environment(both["daemon"]).values()
+            family = [*both.values(), *children(both["api"])]
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), 10) == 0
+            assert not any(map(alive, family))
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
