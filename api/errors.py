@@ -140,6 +140,11 @@ def _http(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any
     return answer(status, _CODES.get(status, "refused"), detail, instance=request.scope["path"], headers=allowed)
 
 
+def _too_deep(request: Request[Any, Any, Any], error: RecursionError) -> Response[Any]:
+    """Nothing of ours recurses: it is the decoder that met a body nested thousands of levels deep."""
+    return answer(400, "invalid-input", "The request is nested too deeply.", instance=request.scope["path"])
+
+
 def _anything(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return unexpected(error, instance=request.scope["path"])
 
@@ -148,5 +153,6 @@ HANDLERS: ExceptionHandlersMap = {
     e.ClaimwrightError: _ours,
     ValidationException: _validation,
     HTTPException: _http,
+    RecursionError: _too_deep,
     Exception: _anything,
 }

@@ -28,7 +28,7 @@ class InboxWriter:
     def __init__(self, db: Database, queue: Queue) -> None:
         self._db = db
         self._queue = queue
-        self._events: GroupCommit[store.Row] = GroupCommit(self._write)
+        self._events: GroupCommit[store.EventRow] = GroupCommit(self._write)
         self._refused: deque[store.Row] = deque(maxlen=REFUSALS_PER_FLUSH)
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._any_refused = asyncio.Event()
@@ -67,7 +67,7 @@ class InboxWriter:
         with suppress(ClaimwrightError):
             await self._flush_refusals()
 
-    async def _write(self, rows: Sequence[store.Row]) -> None:
+    async def _write(self, rows: Sequence[store.EventRow]) -> None:
         async with self._db.write() as session:
             new = await store.add_events(session, rows)
             if new:
