@@ -1,6 +1,6 @@
 """/v1/cases: open a check, look at it, enter it again."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from litestar import Response, Router, get, post
@@ -30,6 +30,7 @@ from issuer.cases.tables import Case
 from issuer.chain.rules import is_local
 from issuer.claims import store as claims
 from issuer.errors import InvalidInput, WalletNotProved
+from issuer.providers.protocol import Session
 
 IdempotencyKey = Annotated[
     str | None,
@@ -47,7 +48,7 @@ async def create_case(
     services: NamedDependency[Services],
     caller: NamedDependency[Caller],
     idempotency_key: IdempotencyKey = None,
-) -> Response[Any]:
+) -> Response[CaseView]:
     """Make a case and open its check at the provider. Send the person to `session.url`.
 
     503 with `case_id`: the provider did not answer; the case is kept. Repeat with the same Idempotency-Key, or
@@ -133,7 +134,7 @@ async def list_case_claims(
 @post("/cases/{case_id:str}/resume", summary="A new way into the check", status_code=200, opt={SCOPE: "cases:write"})
 async def resume_case(
     case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
-) -> Response[Any]:
+) -> Response[CaseView]:
     """A fresh session; also opens the check of a case whose start failed. 409 for a case that is decided or over."""
     return await _answer(services, await services.opener.resume(case_id, caller.tenant_id), 200)
 
@@ -169,20 +170,17 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
     return new
 
 
-async def _view(services: Services, case: Case) -> CaseView:
+async def _view(services: Services, case: Case, way_in: Session | None = None) -> CaseView:
     async with services.db.read() as session:
         own = (await claims.of_cases(session, [case.id]))[case.id]
         decision = (await claims.newest_decisions(session, [case.id])).get(case.id)
-    return case_view(case, own, decision)
+    return case_view(case, own, decision, way_in)
 
 
-async def _answer(services: Services, opened: Opened, status: int) -> Response[Any]:
+async def _answer(services: Services, opened: Opened, status: int) -> Response[CaseView]:
     if opened.failure is not None:
         return errors.problem(opened.failure, extras={"case_id": opened.case.id})
-    async with services.db.read() as session:
-        own = (await claims.of_cases(session, [opened.case.id]))[opened.case.id]
-        decision = (await claims.newest_decisions(session, [opened.case.id])).get(opened.case.id)
-    return Response(case_view(opened.case, own, decision, opened.session), status_code=status)
+    return Response(await _view(services, opened.case, opened.session), status_code=status)
 
 
 case_routes = Router(

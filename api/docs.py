@@ -7,6 +7,7 @@ import msgspec
 from litestar import MediaType, Request, Response, Router, get
 from litestar.enums import OpenAPIMediaType
 from litestar.exceptions import NotFoundException
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Server, Tag
@@ -14,8 +15,8 @@ from litestar.params import FromPath
 from swagger_ui_bundle import swagger_ui_path
 
 from api import errors
+from api.described import described
 from api.edge import Headers
-from api.webhook_schema import webhook_path
 
 ASSETS = {
     "swagger-ui.css": "text/css",
@@ -80,6 +81,7 @@ def document() -> OpenAPIConfig:
             Tag(name="health"),
         ],
         use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
         render_plugins=(Page(path="/"), Document(path="/openapi.json"), PageDocument(path="/page.json")),
         openapi_router=Router(
             path="/schema",
@@ -89,6 +91,12 @@ def document() -> OpenAPIConfig:
             route_handlers=[show_asset],
         ),
     )
+
+
+def _operation_id(handler: HTTPRouteHandler, _method: object, _path: object) -> str:
+    """`createCase` from `create_case`: a name that a client generator can use."""
+    first, *rest = handler.handler_name.split("_")
+    return first + "".join(word.title() for word in rest)
 
 
 class Page(OpenAPIRenderPlugin):
@@ -102,7 +110,7 @@ class Document(OpenAPIRenderPlugin):
     media_type = OpenAPIMediaType.OPENAPI_JSON
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return msgspec.json.encode(_whole(openapi_schema))
+        return msgspec.json.encode(described(openapi_schema))
 
 
 class PageDocument(OpenAPIRenderPlugin):
@@ -111,7 +119,7 @@ class PageDocument(OpenAPIRenderPlugin):
     media_type = MediaType.JSON
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return msgspec.json.encode(_in_older_words(_whole(openapi_schema)) | {"openapi": "3.0.3"})
+        return msgspec.json.encode(_in_older_words(described(openapi_schema)) | {"openapi": "3.0.3"})
 
 
 @get("/assets/{name:str}", include_in_schema=False, sync_to_thread=False)
@@ -125,11 +133,6 @@ def show_asset(name: FromPath[str]) -> Response[bytes]:
 def _no_default_page(response: Response[Any]) -> Response[Any]:
     """Litestar answers an unknown path below /schema with a page of its own."""
     return errors.answer(404, "not-found", "Not Found.") if response.status_code == 404 else response
-
-
-def _whole(schema: dict[str, Any]) -> dict[str, Any]:
-    """Litestar's own, and the webhook, whose handler is below what Litestar describes."""
-    return schema | {"paths": dict(sorted((schema["paths"] | webhook_path()).items()))}
 
 
 def _in_older_words(value: Any) -> Any:  # noqa: ANN401 - any JSON

@@ -20,7 +20,7 @@ async def live() -> Health:
 
 
 @get("/ready", summary="The process can serve")
-async def ready(services: NamedDependency[Services]) -> Response[Any]:
+async def ready(services: NamedDependency[Services]) -> Response[Health]:
     """The database answers and has the schema of this version; 503 otherwise."""
     try:
         if not services.migrated:

@@ -136,6 +136,10 @@ async def test_the_document_names_every_route_and_its_key(api: Api) -> None:
     assert len(operations) >= 16
     for path, operation in operations:
         assert operation["summary"], path
+        for status, response in operation["responses"].items():
+            (content,) = response["content"].items()
+            assert content[0] == ("application/json" if status < "3" else "application/problem+json"), (path, status)
+            assert content[1]["schema"], (path, status)
         assert bool(operation.get("security")) == path.startswith("/v1"), path
     assert len({operation["operationId"] for _, operation in operations}) == len(operations)
     assert _dangling(document) == []
