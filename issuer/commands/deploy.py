@@ -51,6 +51,7 @@ async def _deploy(loaded: DeploySettings) -> Deployment:
             claim_signer=loaded.claim_signer,
             path=loaded.deployment_file,
             topics=sorted({topic for level in LEVELS.values() for topic in level.topics}),
+            chain_id=loaded.chain_id,
             log=lambda line: click.echo(line, err=True),
         )
     finally:

@@ -109,6 +109,18 @@ class Rig(Stack):
     async def sender_nonce(self) -> int:
         return await self.chain.nonce(self._addresses["sender"])
 
+    def operator_environment(self) -> dict[str, str]:
+        """What an operator would set for every command, but for what a test makes itself."""
+        return {
+            **self._shared(),
+            "CLAIMWRIGHT_RPC_URL": self.rpc_url,
+            "CLAIMWRIGHT_DECISION_KEYS": self.private[0],
+            "CLAIMWRIGHT_DATA_KEYS": self.private[1],
+            "PERSONA_WEBHOOK_SECRET": self.webhook_secret,
+            "CLAIMWRIGHT_DEPLOYER_KEYSTORE": str(self._keystore("deployer")),
+            "CLAIMWRIGHT_DEPLOYER_PASSWORD": self._passwords["deployer"],
+        }
+
     def tail(self) -> str:
         """The end of every log, for the message of a test that waited in vain."""
         return "\n".join(f"== {path.name}\n{path.read_text()[-1500:]}" for path in sorted(self.directory.glob("*.log")))

@@ -1,0 +1,85 @@
+"""The commands in the documents do what the documents say."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from scripts.dev import facts
+from scripts.stack import rpc
+from tests.e2e.rig import Rig
+
+ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def blocks(page: str, kind: str) -> list[str]:
+    return re.findall(rf"^```sh {kind}\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+
+
+async def shell(script: str, **env: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euo",
+        "pipefail",
+        "-c",
+        script,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(90):
+        out, err = await process.communicate()
+    assert process.returncode == 0, f"{out.decode()}\n{err.decode()}"
+    return out.decode()
+
+
+async def test_the_tour_of_the_readme(rig: Rig, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        pytest.skip("the tour is written with curl, which is not on this machine")
+    notice = tmp_path / "dev.json"
+    notice.write_text(json.dumps(facts(rig)))
+    tour = blocks("README.md", "tour")
+    assert len(tour) >= 6
+    out = await shell("\n".join(tour).replace(".claimwright/dev.json", str(notice)))
+    answers = [line for line in out.splitlines() if line in ("true", "false")]
+    assert answers == ["false", "true", "false"]
+    assert '"rejected"' in out.splitlines()[-1]
+
+
+async def test_the_commands_of_the_operator(rig: Rig, tmp_path: Path) -> None:
+    """The set-up on a store and keys of its own against the running chain, then the looks."""
+    lines = [
+        line.partition("#")[0].strip() for block in blocks("docs/operations.md", "ops") for line in block.splitlines()
+    ]
+    keystores, rest = lines[:2], [line for line in lines[2:] if line]
+    assert rest.pop(rest.index("claimwright serve"))  # its two halves run beside this test
+    assert len(rest) == 8
+    password = "a long enough phrase"
+    env = {
+        **rig.operator_environment(),
+        "DATABASE_URL": f"sqlite:///{tmp_path}/ops.sqlite3",
+        "CLAIMWRIGHT_DEPLOYMENT_FILE": str(tmp_path / "deployment.json"),
+        "CLAIMWRIGHT_KEYSTORE_PASSWORD": password,
+        "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}",
+    }
+    (tmp_path / "keys").mkdir()
+    for role, command in zip(("SENDER", "CLAIM_SIGNER"), keystores, strict=True):
+        out = await shell(command.replace("keys/", f"{tmp_path}/keys/"), **env)
+        found = re.search(r"0x[0-9a-fA-F]{40}", out)
+        assert found
+        env[f"CLAIMWRIGHT_{role}_ADDRESS"] = found[0]
+        env[f"CLAIMWRIGHT_{role}_KEYSTORE"] = command.split()[-1].replace("keys/", f"{tmp_path}/keys/")
+        env[f"CLAIMWRIGHT_{role}_PASSWORD"] = password
+    await asyncio.to_thread(rpc, rig.rpc_url, "anvil_setBalance", env["CLAIMWRIGHT_SENDER_ADDRESS"], hex(10**18))
+    out = await shell("\n".join(rest), **env)
+    assert "cwk_" in out
+    first = (tmp_path / "deployment.json").read_text()
+    await shell("claimwright deploy; claimwright migrate", **env)
+    assert (tmp_path / "deployment.json").read_text() == first
