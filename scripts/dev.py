@@ -14,7 +14,8 @@ import click
 
 from issuer.errors import ClaimwrightError
 from issuer.supervise import ChildFailed, until_signalled
-from scripts.stack import HOME, Stack
+from scripts.ground import HOME
+from scripts.stack import Stack
 
 NOTICE = HOME / "dev.json"
 LOG_LINES = 6

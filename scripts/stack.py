@@ -8,15 +8,9 @@ free one on loopback, and nothing is left running. Use it from the main thread.
 """
 
 import asyncio
-import fcntl
-import itertools
-import json
-import os
 import secrets
 import shutil
-import socket
 import sys
-import urllib.request
 import uuid
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -32,18 +26,16 @@ from issuer.chain.gateway import Gateway
 from issuer.chain.signer import load_signer, new_keystore
 from issuer.clock import now
 from issuer.db import Database
-from issuer.errors import AlreadyRunning
 from issuer.secrets import Secret
 from issuer.supervise import Child, Ready, Supervisor, http_answers, line_written
 from scripts.anvil import CHAIN_ID, find_anvil
+from scripts.ground import HOME as HOME
+from scripts.ground import LOCAL, ROOT, base_environment, free_ports, lock_directory, node_answers
+from scripts.ground import rpc as rpc
 from scripts.persona_simulator.launch import ENVIRONMENT_ID, TEMPLATE_ID
 
-ROOT = Path(__file__).resolve().parent.parent
-HOME = ROOT / ".claimwright"
-LOCAL = "127.0.0.1"
 SCRYPT_N = 1024  # the passwords here are 128 random bits; stretching them would only cost time
 FUNDS_WEI = 1_000 * 10**18
-_INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
 
 
 class Stack:
@@ -193,7 +185,7 @@ class Stack:
     def _anvil(self) -> Child:
         timing = [] if self.block_time is None else ["--block-time", f"{self.block_time:g}"]
         argv = [str(find_anvil()), "--host", LOCAL, "--port", _port(self.rpc_url), "--silent", *timing]
-        return self._child("anvil", argv, {}, ready=_node_answers(self.rpc_url), restart=False)
+        return self._child("anvil", argv, {}, ready=node_answers(self.rpc_url), restart=False)
 
     def _persona(self) -> Child:
         told = {
@@ -276,76 +268,6 @@ class Stack:
             ready=ready,
             restart=restart,
         )
-
-
-def base_environment() -> dict[str, str]:
-    """What any program needs to run at all; nothing of ours."""
-    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
-    return {**inherited, "PYTHONUNBUFFERED": "1"}
-
-
-def lock_directory(directory: Path) -> IO[str]:
-    """Held until the file is closed or the process ends. Raises `AlreadyRunning`."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    file = directory.with_name(f"{directory.name}.lock").open("a+", encoding="ascii")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.seek(0)
-        holder = file.read(20).strip() or "unknown"
-        file.close()
-        raise AlreadyRunning(f"a stack is already running in {directory} (pid {holder}); stop it first") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-    return file
-
-
-def free_directory(name: str) -> Path:
-    """`.claimwright/NAME`, or `NAME-2` and so on while stacks live there: several may run beside each other."""
-    for number in itertools.count(1):
-        directory = HOME / (name if number == 1 else f"{name}-{number}")
-        try:
-            lock_directory(directory).close()
-        except AlreadyRunning:
-            continue
-        return directory
-    raise AssertionError  # the count has no end
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ones: all are held until the last is known."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((LOCAL, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
-
-
-def rpc(url: str, method: str, *params: object) -> object:
-    """One JSON-RPC call to the local chain. Raises `OSError` without an answer, `RuntimeError` for an error."""
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 - loopback http
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy stands before loopback
-    with opener.open(request, timeout=5) as response:
-        answer = json.load(response)
-    if "error" in answer:
-        raise RuntimeError(f"{method}: {answer['error'].get('message')}")
-    result: object = answer["result"]
-    return result
-
-
-def _node_answers(url: str) -> Ready:
-    async def ready() -> bool:
-        try:
-            return await asyncio.to_thread(rpc, url, "eth_chainId") == hex(CHAIN_ID)
-        except OSError:
-            return False
-
-    return ready
 
 
 def _port(url: str) -> str:

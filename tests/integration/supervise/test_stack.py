@@ -14,7 +14,8 @@ import pytest_asyncio
 from issuer import migrations
 from issuer.errors import AlreadyRunning
 from scripts.dev import facts
-from scripts.stack import ROOT, Stack, base_environment, free_ports, rpc
+from scripts.ground import ROOT, base_environment, free_ports, rpc
+from scripts.stack import Stack
 from tests.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
