@@ -105,21 +105,20 @@ async def subject_of(session: AsyncSession, tenant_id: str, wallet: str, at: dat
     found = await session.scalar(known)
     if found is not None:
         return str(found)
-    subject = Subject(id=new_id("sub"), tenant_id=tenant_id, created_at=at)
-    session.add(subject)
-    await session.flush()
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    mine = await session.scalar(
-        insert(SubjectWallet)
-        .values(id=new_id("wal"), tenant_id=tenant_id, subject_id=subject.id, wallet=wallet, created_at=at)
-        .on_conflict_do_nothing(index_elements=[SubjectWallet.tenant_id, SubjectWallet.wallet])
-        .returning(SubjectWallet.id)
-    )
-    if mine is not None:
-        return subject.id
-    await session.delete(subject)  # somebody else's transaction made one meanwhile
-    await session.flush()
-    return str(await session.scalar(known))
+    subject_id = new_id("sub")
+    async with session.begin_nested() as attempt:
+        session.add(Subject(id=subject_id, tenant_id=tenant_id, created_at=at))
+        await session.flush()
+        mine = await session.scalar(
+            insert(SubjectWallet)
+            .values(id=new_id("wal"), tenant_id=tenant_id, subject_id=subject_id, wallet=wallet, created_at=at)
+            .on_conflict_do_nothing(index_elements=[SubjectWallet.tenant_id, SubjectWallet.wallet])
+            .returning(SubjectWallet.id)
+        )
+        if mine is None:  # somebody else's transaction made one meanwhile; ours need not have been
+            await attempt.rollback()
+    return subject_id if mine is not None else str(await session.scalar(known))
 
 
 async def request_of(session: AsyncSession, key_id: str, idempotency_key: str) -> CaseRequest | None:

@@ -21,12 +21,20 @@ from tests.fakes import FakeProvider
 class Api:
     """A running app: `client` has an admin key, `anonymous` has none."""
 
-    def __init__(self, app: Litestar, client: httpx.AsyncClient, anonymous: httpx.AsyncClient, provider: FakeProvider):
+    def __init__(
+        self,
+        app: Litestar,
+        client: httpx.AsyncClient,
+        anonymous: httpx.AsyncClient,
+        provider: FakeProvider,
+        owner: Database | None = None,
+    ) -> None:
         self.app = app
         self.client = client
         self.anonymous = anonymous
         self.provider = provider
         self.services: Services = app.state.services
+        self.owner = owner or self.services.db
 
     @property
     def db(self) -> Database:
@@ -34,7 +42,7 @@ class Api:
 
     async def key(self, *scopes: str, tenant_id: str = "default") -> dict[str, str]:
         """The header of a new key."""
-        async with self.db.write() as session:
+        async with self.owner.write() as session:
             _, key = await create_key(session, "test", list(scopes), datetime.now(UTC), tenant_id)
         return {"authorization": f"Bearer {key.reveal()}"}
 
@@ -66,7 +74,10 @@ async def serving(app: Litestar) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def run_api(store_url: str, *, provider: FakeProvider | None = None, **settings: Any) -> AsyncIterator[Api]:
+async def run_api(
+    store_url: str, *, provider: FakeProvider | None = None, owner: Database | None = None, **settings: Any
+) -> AsyncIterator[Api]:
+    """`owner` makes the keys when the app's own database role may not."""
     provider = provider or FakeProvider()
     app_options = {name: settings.pop(name) for name in ("doors", "clock") if name in settings}
     app = build_app(
@@ -86,6 +97,7 @@ async def run_api(store_url: str, *, provider: FakeProvider | None = None, **set
             await stack.enter_async_context(client()),
             await stack.enter_async_context(client()),
             provider,
+            owner,
         )
         api.client.headers.update(await api.key("*"))
         yield api
