@@ -119,11 +119,13 @@ class Stack:
         self.webhook_url = f"{self.api_url}/webhooks/persona"
 
     async def _up(self) -> None:
-        """What needs nothing of the rest is started at the same time."""
+        """Each part starts as soon as what it needs is there."""
+        migrated, deployed = asyncio.Event(), asyncio.Event()
 
         async def store_and_api() -> None:
             await asyncio.to_thread(migrations.upgrade, self.database_url)
             self._say("the store is migrated")
+            migrated.set()
             self.api_key = await self._make_key()
             await self.supervisor.start(self._api())
             self._say(f"the API answers at {self.api_url}")
@@ -133,14 +135,19 @@ class Stack:
             self._say(f"the chain runs at {self.rpc_url}")
             await self._deploy()
             self._say(f"the contracts are deployed, registry {self.contracts['ClaimIssuerRegistry']}")
+            deployed.set()
 
         async def persona() -> None:
             await self.supervisor.start(self._persona())
             self._say(f"the Persona simulator answers at {self.persona_url}")
 
-        await _all(store_and_api(), chain(), persona())
-        await self.supervisor.start(self._daemon())
-        self._say("the daemon is ready")
+        async def daemon() -> None:
+            await migrated.wait()
+            await deployed.wait()
+            await self.supervisor.start(self._daemon())
+            self._say("the daemon is ready")
+
+        await _all(store_and_api(), chain(), persona(), daemon())
 
     async def _make_key(self) -> str:
         db = Database(self.database_url)

@@ -21,7 +21,7 @@ case "$*" in
     mkdir -p .venv/bin; cp "$0" .venv/bin/python; echo "version = 3.11.0" >.venv/pyvenv.cfg ;;
   "-m pip install"*) while [[ -e "$CALLS.hold" ]]; do sleep 0.01; done; echo "Collecting something" ;;
   "-m pip --version") ;;
-  *) exec {sys.executable} "$@" ;;
+  *) exec "{sys.executable}" "$@" ;;
 esac
 """
 NODE = """#!/usr/bin/env bash
