@@ -20,11 +20,13 @@ from issuer.chain.gateway import Gateway
 from issuer.chain.lanes import LaneKeeper
 from issuer.chain.rules import ChainProfile
 from issuer.chain.watcher import Watcher
+from issuer.claims.issue import Contracts, Issues
 from issuer.claims.queueing import Issuance
+from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement
-from issuer.claims.work import ClaimWorker, Contracts
+from issuer.claims.work import ClaimWorker
 from issuer.db import Database
-from issuer.errors import ChainError, ClaimwrightError, LaneHeld, SettingsError, WrongChain
+from issuer.errors import ChainError, ClaimwrightError, LaneHeld, NodeUnavailable, SettingsError, WrongChain
 from issuer.providers.registry import providers as open_providers
 from issuer.queue.open import open_queue
 from issuer.queue.port import INBOX, LANE
@@ -36,6 +38,7 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 1.0
 TICK_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 5.0
+NODE_AWAY_SECONDS = 2.0
 GWEI = 10**9
 
 
@@ -90,6 +93,8 @@ class _Daemon:
         self.gateway = gateway
         self.stop = stop
         self.work = asyncio.Event()
+        self._node_away_until = 0.0
+        self._idle = True
         self.sent = asyncio.Event()
         self.settings = settings
         self.deployment = deployment
@@ -106,7 +111,10 @@ class _Daemon:
         lane = LaneKeeper(self.db, self.gateway, sender, chain_id=self.chain_id, profile=self.profile)
         settlement = ClaimSettlement(self.issuance.claim_issuers)
         watcher = Watcher(self.db, self.gateway, settlement, chain_id=self.chain_id, profile=self.profile)
-        claims = ClaimWorker(
+        revocations = Revocations(
+            self.db, self.gateway, lane, self.at.claim_issuer, batch_size=self.settings.batch_size
+        )
+        issues = Issues(
             self.db,
             self.gateway,
             lane,
@@ -116,15 +124,26 @@ class _Daemon:
             data_keys=self.data_keys,
             batch_size=self.settings.batch_size,
         )
+        claims = ClaimWorker(revocations, issues)
         return lane, watcher, claims
 
     async def identities(self, wallet: str) -> Mapping[int, str]:
-        """The wallet's Identity on our chain, linked or predicted. Raises `ChainError` without an answer."""
+        """The wallet's Identity on our chain, linked or predicted. Raises `ChainError` without an answer.
+
+        A node that just did not answer is not asked again for a while, so that decisions do not wait for it.
+        """
+        time = asyncio.get_running_loop().time()
+        if time < self._node_away_until:
+            raise NodeUnavailable("the node did not answer a moment ago")
         calls = [
             contracts.get_identity(self.at.factory, wallet),
             contracts.predict(self.at.factory, wallet, self.at.claim_issuer),
         ]
-        linked, predicted = await self.gateway.call(calls)
+        try:
+            linked, predicted = await self.gateway.call(calls)
+        except NodeUnavailable:
+            self._node_away_until = time + NODE_AWAY_SECONDS
+            raise
         identity = contracts.decode_address(linked) or contracts.decode_address(predicted)
         return {self.chain_id: identity} if identity else {}
 
@@ -164,8 +183,6 @@ class _Daemon:
                 await _wait(self.sent, LONGEST_PAUSE_SECONDS, self.stop)
             else:
                 await _wait(self.stop, pause)
-
-    _idle = True
 
     async def _look(self, watcher: Watcher) -> None:
         before = self._idle

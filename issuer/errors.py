@@ -22,6 +22,7 @@
     │   ├── SignerFailed          no signature, or not the one that was asked for
     │   └── LaneHeld              the lane must not sign; says why
     ├── LaneLost                  (transient) the lease went to another process
+    ├── Changed                   (transient) what was checked moved before it was written; look again
     ├── StoreBusy                 (transient) the database refused for now
     └── AlreadyRunning            another process holds this role on this SQLite store
 
@@ -180,6 +181,11 @@ class LaneHeld(ChainError):
 class LaneLost(ClaimwrightError):
     transient = True
     code = "lane-lost"
+
+
+class Changed(ClaimwrightError):
+    transient = True
+    code = "changed-meanwhile"
 
 
 class StoreBusy(ClaimwrightError):

@@ -10,6 +10,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from issuer.db import Base
 from issuer.ids import new_id
 
+PERSON = "person"  # the cause of every move that a person made
+
 
 class History(Base):
     """`cause` is a short stable word (`provider`, `person`, `chain`, `sweep` …); `detail` holds ids and hashes only."""

@@ -40,7 +40,7 @@ async def revoke_claim(
         raise Conflict(f"a claim that is {claim.status} cannot be revoked")
     claim.revoke_reason = reason
     claim.next_try_at = at
-    claims.move(session, claim, target, at=at, cause="person", detail={"actor": actor})
+    claims.move(session, claim, target, at=at, cause=history.PERSON, detail={"actor": actor})
     effective = [row for row in all_claims if on_reversal(ClaimStatus(row.status), signature_exists=True) is not None]
     if case.person_ruling is None and not effective:
         case.person_ruling = REVOKED
@@ -52,7 +52,7 @@ async def revoke_claim(
                 at=at,
                 source=CaseStatus.APPROVED,
                 target=CaseStatus.REVOKED,
-                cause="person",
+                cause=history.PERSON,
                 detail={"actor": actor},
             )
         case.updated_at = at

@@ -100,7 +100,8 @@ class CaseWorker:
         async with self._db.read() as session:
             unclaimed = await sweep.approved_without_claims(session, now=now, limit=limit)
         for case_id in unclaimed:
-            await self._queue_missing_claims(case_id)
+            if not await self._queue_missing_claims(case_id):
+                break  # the chain is away: it would be for the others too
         async with self._db.read() as session:
             silent = [case for case_id in await sweep.silent_cases(session, now=now, limit=readings)
                       if (case := await session.get(Case, case_id)) is not None]  # fmt: skip
@@ -151,11 +152,14 @@ class CaseWorker:
             log.warning("identity_not_read", case_id=case.id, error_code=error.code)
             return {}
 
-    async def _queue_missing_claims(self, case_id: str) -> None:
+    async def _queue_missing_claims(self, case_id: str) -> bool:
+        """Queue what an approval still lacks. False when the chain does not say where the claims would go."""
         async with self._db.read() as session:
             case = await session.get(Case, case_id)
         assert case is not None  # just selected
         identities = await self._known_identities(case)
+        if not identities:
+            return False
         async with self._db.write() as session:
             case = await evidence.locked_case(session, case_id)
             assert case is not None
@@ -165,12 +169,13 @@ class CaseWorker:
             proved = decision is not None and evidence.is_proved(case, decision, self._keys)
             if decision is None or not still or not proved:
                 case.next_check_at = now + self._silent
-                return
+                return True
             queued = await queueing.queue_claims(
                 session, case, decision, LEVELS[case.level], self._issuance, identities, at=now
             )
             case.next_check_at = now + (self._silent * 24 if queued else sweep.GRACE)
         self._wake()
+        return True
 
     async def _read_silent(self, case: Case) -> None:
         try:

@@ -151,6 +151,8 @@ class LaneKeeper:
             raise LaneLost("the lane is not there yet")
         if lane.held_because is not None and not lane.held_because.startswith("balance"):
             raise LaneHeld(lane.held_because)
+        if lane.paused_by is not None:
+            raise LaneHeld(f"paused by {lane.paused_by}; `claimwright lane resume {lane.id}` lifts it")
         return lane
 
     async def _afford(self, lease: Lease, plan: Plan, price: Fees) -> None:

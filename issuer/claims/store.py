@@ -147,6 +147,18 @@ async def to_revoke(session: AsyncSession, chain_id: int, *, now: datetime, limi
     return list(await session.scalars(statement))
 
 
+async def vetoed(session: AsyncSession, case_ids: Collection[str]) -> set[str]:
+    """Cases in which a person took something back.
+
+    Read from the history, which the API's database role can add to but not change: a person's word cannot be unsaid
+    by whoever takes over the process that faces the internet.
+    """
+    statement = sa.select(history.History.case_id).where(
+        history.History.case_id.in_(case_ids), history.History.cause == history.PERSON
+    )
+    return set(await session.scalars(statement))
+
+
 async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> dict[str, Decision]:
     """The newest decision of each case that has one."""
     newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id.in_(case_ids)).group_by(Decision.case_id)

@@ -21,10 +21,12 @@ from issuer.chain.rules import ChainProfile
 from issuer.chain.signer import LocalSigner
 from issuer.chain.watcher import Watcher
 from issuer.claims import store as claim_store
+from issuer.claims.issue import Contracts, Issues
 from issuer.claims.queueing import Issuance
+from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement
 from issuer.claims.tables import Claim
-from issuer.claims.work import ClaimWorker, Contracts
+from issuer.claims.work import ClaimWorker
 from issuer.db import Database
 from issuer.ids import new_id
 from issuer.inbox.tables import InboxEvent
@@ -141,7 +143,7 @@ class Engine:
         self.profile = profile
         issuance = Issuance(claim_issuers={CHAIN_ID: self.at.claim_issuer}, data_keys=self.data_keys)
         self.lane = LaneKeeper(self.db, self.gateway, self.keys.sender, chain_id=CHAIN_ID, profile=profile)
-        self.claims = ClaimWorker(
+        issues = Issues(
             self.db,
             self.gateway,
             self.lane,
@@ -150,6 +152,7 @@ class Engine:
             decision_keys=self.decision_keys,
             data_keys=self.data_keys,
         )
+        self.claims = ClaimWorker(Revocations(self.db, self.gateway, self.lane, self.at.claim_issuer), issues)
         settlement = ClaimSettlement(issuance.claim_issuers)
         self.watcher = Watcher(self.db, self.gateway, settlement, chain_id=CHAIN_ID, profile=profile)
         self.cases = CaseWorker(

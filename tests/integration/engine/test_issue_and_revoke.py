@@ -284,3 +284,55 @@ def _selector(signature: str) -> str:
     from eth_utils.crypto import keccak
 
     return keccak(text=signature)[:4].hex()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"topic": "1129054210"},
+        {"validity_seconds": 10**9},
+        {"wallet": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"},
+        {"form": "hosted"},
+        {"onchain_id": "0x" + "00" * 32},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_a_queued_claim_that_somebody_changed_is_not_signed(engine: Engine, change: dict[str, object]) -> None:
+    case = await engine.open_case()
+    before = await engine.sent()
+    await engine.ring(case, Outcome.APPROVED)
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Claim).where(Claim.case_id == case.id).values(**change))
+    await engine.settle()
+    (claim,) = await engine.claims_of(case)
+    assert claim.status == ClaimStatus.FAILED
+    assert await engine.sent() == before
+
+
+async def test_a_persons_word_cannot_be_unsaid_in_the_tables(engine: Engine) -> None:
+    """Whoever takes over the API can write cases and claims, but the history only grows."""
+    case, claim = await confirmed(engine)
+    async with engine.db.write() as session:
+        await people.revoke_claim(session, claim_id=claim.id, reason="fraud", actor="key_1", at=datetime.now(UTC))
+    await engine.settle()
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Case).where(Case.id == case.id).values(status="approved", person_ruling=None))
+        await session.execute(sa.update(Claim).where(Claim.id == claim.id).values(status="queued", signature=None))
+    await engine.settle()
+    assert not await engine.is_verified(case.wallet)
+    (claim,) = await engine.claims_of(case)
+    assert claim.status == ClaimStatus.FAILED
+
+
+async def test_a_paused_lane_signs_nothing_and_goes_on_when_resumed(engine: Engine) -> None:
+    await engine.pump()
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Lane).values(paused_by="operator"))
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    with pytest.raises(LaneHeld, match="paused by operator"):
+        await engine.pump()
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Lane).values(paused_by=None))
+    await engine.settle()
+    assert await engine.is_verified(case.wallet)
