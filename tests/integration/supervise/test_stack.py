@@ -5,14 +5,21 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from eth_utils.address import to_checksum_address
 
 from issuer import migrations
+from issuer.cases.levels import BASIC_TOPIC
+from issuer.chain.gateway import Gateway
 from issuer.errors import AlreadyRunning
+from issuer.secrets import Secret
+from scripts.dapp import Dapp
 from scripts.dev import facts
 from scripts.ground import ROOT, base_environment, free_ports, rpc
 from scripts.stack import Stack
@@ -65,9 +72,9 @@ def role_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[3].decode()
 
 
-async def healthy_again(stack: Stack) -> None:
-    async with asyncio.timeout(15):
-        while not await healthy(stack):  # noqa: ASYNC110 - the condition lies in another process
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await condition():  # noqa: ASYNC110 - the condition lies in another process
             await asyncio.sleep(0.02)
 
 
@@ -138,7 +145,7 @@ async def test_a_killed_process_is_back_with_another_pid_and_its_workers_are_gon
     os.kill(pid, signal.SIGKILL)
     await until(lambda: stack.pids[role] != pid)
     await until(lambda: not any(map(alive, [pid, *workers])))
-    await healthy_again(stack)
+    await eventually(lambda: healthy(stack))
     await until(lambda: stack.log("daemon").read_text().count('"daemon_ready"') == (1 if role == "api" else 2))
 
 
@@ -158,6 +165,75 @@ async def test_a_doctor_finds_nothing_wrong_with_it(stack):
     assert list(found) == [
         "api settings", "store", "daemon settings", "chain", "signers", "deployment", "balance", "persona sandbox",
     ]  # fmt: skip
+
+
+async def asked(stack: Stack, *argv: str) -> Any:
+    code, out, err = await claimwright({"DATABASE_URL": stack.database_url}, *argv, "--json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+async def test_an_operator_sees_a_case_replays_its_event_and_takes_its_claim_back(stack):
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+        gateway = Gateway(Secret(stack.rpc_url))
+        dapp = Dapp(stack, http, gateway)
+        wallet = to_checksum_address(os.urandom(20))
+        case = await dapp.create_case(wallet)
+        await dapp.at_persona(case["provider_ref"], "start_inquiry", "complete_inquiry", "approve_inquiry")
+
+        async def claim() -> dict[str, Any]:
+            return next(iter((await dapp.case(case["id"]))["claims"]), {"status": None})
+
+        async def claim_is(status: str) -> bool:
+            return (await claim())["status"] == status
+
+        await eventually(lambda: claim_is("confirmed"))
+        issued = await claim()
+        (listed,) = await asked(stack, "case", "list", "--wallet", wallet)
+        assert (listed["id"], listed["status"], listed["summary"]) == (case["id"], "approved", "verified")
+        shown = await asked(stack, "case", "show", case["id"])
+        assert [one["id"] for one in shown["claims"]] == [issued["id"]]
+        assert [move["to"] for move in shown["timeline"] if move["claim"]] == ["queued", "signed", "mined", "confirmed"]
+        assert [one["id"] for one in await asked(stack, "claim", "list", "--case", case["id"])] == [issued["id"]]
+
+        approved = [event for event in await asked(stack, "event", "list") if event["name"] == "inquiry.approved"]
+        replayed = await asked(stack, "event", "replay", approved[0]["id"])
+        assert (replayed["outcome"], replayed["attempts"]) == (None, 0)
+
+        revoked = await asked(stack, "claim", "revoke", issued["id"], "--reason", "test")
+        assert revoked["status"] == "revoking"
+        await eventually(lambda: claim_is("revoked"))
+        assert (await claim())["revoked_tx_hash"] is not None
+        assert (await asked(stack, "claim", "show", issued["id"]))["revoke_reason"] == "test"
+        assert await dapp.contract_says(wallet, BASIC_TOPIC) == (False, False)
+        await gateway.aclose()
+
+
+async def test_a_paused_lane_signs_nothing_until_it_is_resumed(stack):
+    (lane,) = await asked(stack, "lane", "list")
+    assert (lane["paused_by"], lane["held_because"]) == (None, None)
+    paused = await asked(stack, "lane", "pause", lane["id"])
+    assert paused["paused_by"] == "cli"
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as http:
+        gateway = Gateway(Secret(stack.rpc_url))
+        dapp = Dapp(stack, http, gateway)
+        case = await dapp.create_case(to_checksum_address(os.urandom(20)))
+        await dapp.at_persona(case["provider_ref"], "start_inquiry", "complete_inquiry", "approve_inquiry")
+
+        async def claim_is(status: str) -> bool:
+            return [claim["status"] for claim in (await dapp.case(case["id"]))["claims"]] == [status]
+
+        await eventually(lambda: claim_is("queued"))
+        before = rpc(stack.rpc_url, "eth_blockNumber")
+        # The daemon looks at its lane several times a second; it has to say that it will not sign.
+        await until(
+            lambda: "lane-held" in stack.log("daemon").read_text() or "paused" in stack.log("daemon").read_text()
+        )
+        assert await claim_is("queued")
+        assert rpc(stack.rpc_url, "eth_blockNumber") == before
+        await asked(stack, "lane", "resume", lane["id"])
+        await eventually(lambda: claim_is("confirmed"))
+        await gateway.aclose()
 
 
 async def test_a_doctor_says_what_is_wrong_and_what_to_do(stack, tmp_path):
