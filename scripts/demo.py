@@ -160,7 +160,7 @@ async def play(say: Teller, started: float, result: dict[str, Any]) -> None:
         if found:
             raise StepFailed(f"personal data or secrets stand in {', '.join(found)}")
         say(f"nothing personal and no secret in the database and the logs ({len(PII_CANARIES)} words looked for)")
-    except (ClaimwrightError, httpx.HTTPError, OSError) as error:
+    except (ClaimwrightError, httpx.HTTPError, OSError, RuntimeError) as error:
         message = str(error) or type(error).__name__
         result.update(ok=False, step=say.step, error=message, logs=_last_lines(stack.directory))
         return
@@ -188,13 +188,15 @@ def _claim_status(case: dict[str, Any]) -> str | None:
 
 
 def _moment(moves: list[dict[str, Any]], status: str) -> float:
-    at = next(move["at"] for move in moves if move["kind"] == "claim" and move["to"] == status)
+    at = next((move["at"] for move in moves if move["kind"] == "claim" and move["to"] == status), None)
+    if at is None:
+        raise StepFailed(f"the timeline has no claim that became {status}")
     return datetime.fromisoformat(at).timestamp()
 
 
 def _last_lines(directory: Path) -> list[str]:
     lines = []
-    for name in ("api", "daemon"):
+    for name in ("anvil", "persona", "api", "daemon"):
         log = directory / f"{name}.log"
         if log.exists():
             lines += [f"{name}: {line}" for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]]

@@ -141,11 +141,11 @@ def _absolute(_context: click.Context, _option: click.Parameter, url: str | None
 def main(database_url: str | None, block_time: float | None) -> None:
     try:
         asyncio.run(until_signalled(live(database_url, block_time)))
-    except ClaimwrightError as error:
+    except (ClaimwrightError, OSError, RuntimeError) as error:
         log = error.log if isinstance(error, ChildFailed) else None
         for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log else []:
             print(line, file=sys.stderr)
-        print(f"dev: {error.message}", file=sys.stderr)
+        print(f"dev: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     _say("dev: all has ended")
 
