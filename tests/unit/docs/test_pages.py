@@ -1,6 +1,7 @@
 """Links between pages lead somewhere, and the pages name commands that exist."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,12 @@ def test_every_decision_is_in_the_index():
     folder = ROOT / "docs/decisions"
     index = (folder / "README.md").read_text(encoding="utf-8")
     assert [path.name for path in sorted(folder.glob("0*.md")) if f"({path.name})" not in index] == []
+
+
+def test_every_dependency_has_its_reason():
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        listed = tomllib.load(file)["project"]["dependencies"]
+    names = [re.split(r"[\[<>=~]", line)[0] for line in listed]
+    reasons = (ROOT / "docs/decisions/0002-dependencies.md").read_text(encoding="utf-8")
+    assert len(names) > 10
+    assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", reasons)] == []
