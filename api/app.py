@@ -17,7 +17,7 @@ from api.auth import provide_caller, require_key
 from api.cases import case_routes
 from api.claims import claim_routes
 from api.docs import document
-from api.edge import AccessLog, Headers
+from api.edge import AccessLog, Drain, Headers
 from api.health import health_routes
 from api.services import Services
 from api.webhooks import webhook_routes
@@ -60,7 +60,7 @@ def build_app(
     v1 = Router(
         path="/v1",
         guards=[require_key],
-        middleware=[AccessLog(), Headers(cache_control="no-store")],
+        middleware=[Drain(), AccessLog(), Headers(cache_control="no-store")],
         dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},
         request_max_body_size=LARGEST_BODY,
         security=[{"bearer": []}],

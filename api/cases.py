@@ -103,7 +103,7 @@ async def show_case(
 ) -> CaseView:
     """Its status, its newest decision, and its claims with their transaction hashes."""
     async with services.db.read() as session:
-        case = await store.get(session, case_id, caller.tenant_id)
+        case = await store.get(session, inputs.row_id(case_id), caller.tenant_id)
         own = (await claims.of_cases(session, [case.id]))[case.id]
         decision = (await claims.newest_decisions(session, [case.id])).get(case.id)
     return case_view(case, own, decision)
@@ -115,7 +115,7 @@ async def show_timeline(
 ) -> Timeline:
     """The moves of the case and of its claims, oldest first, each with its cause."""
     async with services.db.read() as session:
-        case = await store.get(session, case_id, caller.tenant_id)
+        case = await store.get(session, inputs.row_id(case_id), caller.tenant_id)
         rows = await history.of_case(session, case.id)
     return Timeline(items=[move_view(row) for row in rows])
 
@@ -126,7 +126,7 @@ async def list_case_claims(
 ) -> ClaimList:
     """Oldest first."""
     async with services.db.read() as session:
-        case = await store.get(session, case_id, caller.tenant_id)
+        case = await store.get(session, inputs.row_id(case_id), caller.tenant_id)
         own = (await claims.of_cases(session, [case.id]))[case.id]
     return ClaimList(items=[claim_view(claim) for claim in own])
 
@@ -136,7 +136,7 @@ async def resume_case(
     case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
 ) -> Response[CaseView]:
     """A fresh session; also opens the check of a case whose start failed. 409 for a case that is decided or over."""
-    return await _answer(services, await services.opener.resume(case_id, caller.tenant_id), 200)
+    return await _answer(services, await services.opener.resume(inputs.row_id(case_id), caller.tenant_id), 200)
 
 
 @post("/cases/{case_id:str}/expire", summary="Close the check", status_code=202, opt={SCOPE: "cases:write"})
@@ -144,7 +144,7 @@ async def expire_case(
     case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
 ) -> CaseView:
     """Ask the provider to close the check. The case becomes `expired` when the provider has said so."""
-    case = await services.opener.expire(case_id, caller.tenant_id)
+    case = await services.opener.expire(inputs.row_id(case_id), caller.tenant_id)
     return await _view(services, case)
 
 

@@ -62,7 +62,7 @@ async def show_claim(
 ) -> ClaimView:
     """One claim, with the hashes of the transactions that put it on chain and took it back."""
     async with services.db.read() as session:
-        claim = await claims.get(session, claim_id, caller.tenant_id)
+        claim = await claims.get(session, inputs.row_id(claim_id), caller.tenant_id)
     if claim is None:
         raise NotFound("no such claim")
     return claim_view(claim)
@@ -80,7 +80,7 @@ async def revoke_claim(
     async with services.db.write() as session:
         claim = await people.revoke_claim(
             session,
-            claim_id=claim_id,
+            claim_id=inputs.row_id(claim_id),
             reason=reason,
             actor=caller.key_id,
             at=services.clock(),

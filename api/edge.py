@@ -1,6 +1,9 @@
 """What every answer of /v1 and the pages carries, and one line in the log for each request."""
 
+import asyncio
 import time
+from contextlib import suppress
+from typing import Any
 
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,6 +11,43 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from issuer.log import get_logger
 
 _SAFE = ((b"x-content-type-options", b"nosniff"), (b"referrer-policy", b"no-referrer"))
+
+
+DRAINED = 8 * 1024 * 1024
+DRAIN_SECONDS = 10.0
+
+
+class Drain(ASGIMiddleware):
+    """A refusal that leaves the body unread would end the connection under a sender that is still sending.
+
+    So what is left of it is read and thrown away, up to 8 MiB; beyond that the connection is closed, and said to be.
+    """
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        names = {name.lower() for name, _ in scope["headers"]}
+        unread = b"content-length" in names or b"transfer-encoding" in names
+
+        async def watched() -> Any:  # noqa: ANN401 - an ASGI message
+            nonlocal unread
+            message: Any = await receive()
+            unread = bool(message.get("more_body"))
+            return message
+
+        async def drain() -> None:
+            size = 0
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while unread and size <= DRAINED:
+                    size += len((await watched()).get("body", b""))
+
+        async def polite(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] >= 400 and unread:
+                with suppress(TimeoutError):
+                    await drain()
+                if unread:
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+
+        await next_app(scope, watched, polite)
 
 
 class Headers(ASGIMiddleware):

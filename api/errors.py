@@ -25,6 +25,7 @@ STATUS: dict[type[e.ClaimwrightError], int] = {
     e.ProviderError: 502,
     e.NodeUnavailable: 503,
     e.ChainError: 502,
+    e.Changed: 503,
     e.StoreBusy: 503,
     e.LaneLost: 503,
     e.ClaimwrightError: 500,

@@ -1,4 +1,4 @@
-"""What a caller sends, checked: each function gives the value or raises `InvalidInput` naming the field."""
+"""What a caller sends, checked: each function gives the value, or raises an error that names the field."""
 
 import base64
 import binascii
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from eth_utils.address import to_checksum_address
 
-from issuer.errors import InvalidInput
+from issuer.errors import InvalidInput, NotFound
 from issuer.settings import ApiSettings
 
 LONGEST_URL = 2000
@@ -15,9 +15,16 @@ MOST_PER_PAGE = 100
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_CURSOR = re.compile(r"[a-z]{2,8}_[0-9a-f]{32}")
+_ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{32}")
 _URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # no space, no control character, no backslash
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def row_id(text: str) -> str:
+    """An id in a path. What is not of our shape is nobody's, and never reaches the database."""
+    if not _ID.fullmatch(text):
+        raise NotFound("no such id")
+    return text
 
 
 def wallet(text: str, field: str = "wallet") -> str:
@@ -105,6 +112,6 @@ def from_cursor(text: str | None) -> str | None:
         last_id = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, ValueError):
         last_id = ""
-    if not _CURSOR.fullmatch(last_id):
+    if not _ID.fullmatch(last_id):
         raise InvalidInput("cursor", "is not a cursor that was given out here")
     return last_id

@@ -110,7 +110,7 @@ class Opener:
             case = await self._insert(new, request)
         except _Taken:
             case = await self._insert(new, request)  # which now finds the winner's
-        return await self._enter(case.id, case.tenant_id, new.prefill, look=False)
+        return await self._enter(case.id, case.tenant_id, new.prefill, resuming=False)
 
     async def resume(self, case_id: str, tenant_id: str) -> Opened:
         """A new way into an open or expired case; opens the check that an earlier failure left unmade.
@@ -122,7 +122,7 @@ class Opener:
         if case.status not in RESUMABLE:
             raise IllegalMove("case", case.status, CaseStatus.STARTED)
         # The first request may have carried a prefill that is not kept, so the same key may stand for other words.
-        return await self._enter(case_id, tenant_id, None, look=True)
+        return await self._enter(case_id, tenant_id, None, resuming=True)
 
     async def expire(self, case_id: str, tenant_id: str) -> Case:
         """Ask the provider to close the check; the case moves when the provider says so. Raises `ProviderError`s."""
@@ -180,24 +180,34 @@ class Opener:
                 raise _Taken
         return case
 
-    async def _enter(self, case_id: str, tenant_id: str, prefill: Mapping[str, object] | None, *, look: bool) -> Opened:
+    async def _enter(
+        self, case_id: str, tenant_id: str, prefill: Mapping[str, object] | None, *, resuming: bool
+    ) -> Opened:
         """One caller at a time for each case; between processes the provider's idempotency key does the same."""
         lock = self._locks.setdefault(case_id, asyncio.Lock())
+        waited = lock.locked()
         async with lock:
             async with self._db.read() as session:
                 case = await store.get(session, case_id, tenant_id)
             try:
                 if case.check_ref is not None:
-                    return Opened(case=case, session=await self._session_of(case))
-                return await self._start(case, prefill, look=look)
+                    return Opened(case=case, session=await self._session_of(case, resuming=resuming))
+                if waited:  # whoever was before us has failed just now; a queue of us would only fail for longer
+                    raise ProviderUnavailable("another request for this case has just failed")
+                return await self._start(case, prefill, look=resuming)
             except ProviderError as failure:
                 return Opened(case=case, failure=failure)
 
-    async def _session_of(self, case: Case) -> Session | None:
-        """None for a case that nobody needs to enter any more."""
+    async def _session_of(self, case: Case, *, resuming: bool) -> Session | None:
+        """None for a case that nobody needs to enter any more, which a repeated request may find and a resume not."""
         if case.status not in RESUMABLE or case.check_ref is None:
             return None
-        return await self._provider(case).resume(case.check_ref)
+        try:
+            return await self._provider(case).resume(case.check_ref)
+        except ProviderRefused:
+            if resuming:
+                raise
+            return None
 
     async def _start(self, case: Case, prefill: Mapping[str, object] | None, *, look: bool) -> Opened:
         provider = self._provider(case)

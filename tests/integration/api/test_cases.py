@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from issuer.cases.tables import Case, SubjectWallet
 from issuer.errors import ProviderRefused, ProviderUnavailable
 from tests.factories import WALLET
-from tests.integration.api.conftest import Api
+from tests.integration.api.conftest import Api, until
 
 BODY = {"level": "basic", "wallet": WALLET}
 
@@ -185,3 +185,46 @@ async def test_the_timeline_begins_with_the_request(api: Api) -> None:
             "cause": "request", "detail": {},
         }
     ]  # fmt: skip
+
+
+async def test_a_repeat_after_the_person_is_done_gives_the_case_without_a_way_in(api: Api) -> None:
+    headers = {"idempotency-key": "k-1"}
+    case = (await api.client.post("/v1/cases", json=BODY, headers=headers)).json()
+    api.provider.failures.append(ProviderRefused("the inquiry is completed", status=409))
+    repeated = await api.client.post("/v1/cases", json=BODY, headers=headers)
+    assert (repeated.status_code, repeated.json()["id"]) == (201, case["id"])
+    assert "session" not in repeated.json()
+
+    async with api.db.write() as session:
+        await session.execute(sa.update(Case).values(status="approved"))
+    decided = await api.client.post("/v1/cases", json=BODY, headers=headers)
+    assert (decided.status_code, decided.json()["status"]) == (201, "approved")
+    assert "session" not in decided.json()
+    assert api.provider.resumed == []
+
+
+async def test_those_who_wait_for_a_try_that_fails_do_not_each_try_again(api: Api) -> None:
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def hang(_request: object) -> None:
+        begun.set()
+        await go.wait()
+        raise ProviderUnavailable("down")
+
+    api.provider.start = hang  # type: ignore[method-assign,assignment]
+    headers = {"idempotency-key": "k-1"}
+    first = asyncio.create_task(api.client.post("/v1/cases", json=BODY, headers=headers))
+    await begun.wait()
+    others = [asyncio.create_task(api.client.post("/v1/cases", json=BODY, headers=headers)) for _ in range(5)]
+    case_id = (await api.client.get("/v1/cases")).json()["items"][0]["id"]
+
+    async def all_wait() -> bool:
+        lock = api.services.opener._locks[case_id]
+        return len(lock._waiters or ()) == 5
+
+    await until(all_wait)
+    begun.clear()
+    go.set()
+    answers = [await task for task in (first, *others)]
+    assert {(answer.status_code, answer.json()["case_id"]) for answer in answers} == {(503, case_id)}
+    assert not begun.is_set()

@@ -80,7 +80,8 @@ async def test_a_wallet_that_two_opened_at_once_has_one_subject(least: Api, db: 
 
             async def waits() -> bool:
                 blocked = sa.text(
-                    "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+                    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) "
+                    "WHERE NOT granted AND datname = current_database()"
                 )
                 found = await watching.scalar(blocked)
                 await watching.rollback()

@@ -16,7 +16,6 @@ from tests.integration.api.conftest import Api, run_api, serving
 sqlite_only = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
-@sqlite_only
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -25,6 +24,9 @@ sqlite_only = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
         ("GET", "/v1/nothing", 404),
         ("GET", "/v1/cases/case_x", 404),
         ("GET", "/v1/cases/%00%ff", 404),
+        ("GET", "/v1/cases/case_01a1fda4965973b0a3a0ada0a603c9ea", 404),
+        ("GET", "/v1/claims/clm_%00", 404),
+        ("POST", "/v1/cases/%00/resume", 404),
         ("GET", "/schema/nothing", 404),
         ("GET", "/schema/assets/nothing.js", 404),
         ("GET", "/schema/assets/..%2f__init__.py", 404),
