@@ -36,7 +36,8 @@ from issuer.settings import DaemonSettings
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 1.0
-TICK_SECONDS = 0.25
+IDLE_SECONDS = 1.0  # between looks when nobody rings
+BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
 LONGEST_PAUSE_SECONDS = 5.0
 NODE_AWAY_SECONDS = 2.0
 GWEI = 10**9
@@ -159,7 +160,7 @@ class _Daemon:
 
     async def drive(self, lane: LaneKeeper, claims: ClaimWorker, sender: str, claim_signer: str) -> None:
         """Pump whenever there is something to sign; push what is unmined again now and then."""
-        pause = TICK_SECONDS
+        pause = IDLE_SECONDS
         await self._until_right(partial(self._check_chain, sender, claim_signer))
         resend_at = 0.0
         while not self.stop.is_set():
@@ -170,7 +171,8 @@ class _Daemon:
             if due:
                 resend_at = time + self.profile.resend_seconds
             fine = await self._try(partial(self._pump, lane, claims, resend=due), "pump")
-            pause = TICK_SECONDS if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
+            usual = IDLE_SECONDS if self._idle else BUSY_SECONDS
+            pause = usual if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     async def watch(self, watcher: Watcher) -> None:
         """Look at the chain often while something is on its way, and otherwise only when something is sent."""
@@ -210,7 +212,7 @@ class _Daemon:
             raise ChainError("; ".join(problems))
 
     async def _until_right(self, check: Callable[[], Awaitable[None]]) -> None:
-        pause = TICK_SECONDS
+        pause = BUSY_SECONDS
         while not self.stop.is_set() and not await self._try(check, "chain_check"):
             await _wait(self.stop, pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)

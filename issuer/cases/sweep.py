@@ -15,16 +15,20 @@ AGAIN = timedelta(seconds=30)
 
 
 async def forgotten_events(session: AsyncSession, *, now: datetime, limit: int) -> list[str]:
-    """Unhandled events that are due, oldest first; each is put off so that the next sweep leaves it alone."""
+    """Unhandled events that are due, oldest first."""
     statement = (
         sa.select(InboxEvent.id)
         .where(InboxEvent.handled_at.is_(None), InboxEvent.next_try_at <= now, InboxEvent.received_at <= now - GRACE)
         .order_by(InboxEvent.id)
         .limit(limit)
     )
-    ids = list(await session.scalars(statement))
-    await session.execute(sa.update(InboxEvent).where(InboxEvent.id.in_(ids)).values(next_try_at=now + AGAIN))
-    return ids
+    return list(await session.scalars(statement))
+
+
+async def put_off(session: AsyncSession, event_ids: list[str], now: datetime) -> None:
+    """They have a job again; the next sweeps leave them alone for a while."""
+    statement = sa.update(InboxEvent).where(InboxEvent.id.in_(event_ids), InboxEvent.handled_at.is_(None))
+    await session.execute(statement.values(next_try_at=now + AGAIN))
 
 
 async def case_of_check(session: AsyncSession, provider: str, environment: str, check_ref: str) -> Case | None:
@@ -36,10 +40,10 @@ async def case_of_check(session: AsyncSession, provider: str, environment: str, 
     return case
 
 
-async def silent_cases(session: AsyncSession, *, now: datetime, limit: int) -> list[str]:
+async def silent_cases(session: AsyncSession, *, now: datetime, limit: int) -> list[Case]:
     """Cases that nobody told us about for a while and whose check could have moved: open ones, and approvals."""
     statement = (
-        sa.select(Case.id)
+        sa.select(Case)
         .where(Case.status.in_(OPEN | {CaseStatus.APPROVED}), Case.next_check_at <= now, Case.check_ref.is_not(None))
         .order_by(Case.next_check_at)
         .limit(limit)

@@ -93,20 +93,20 @@ class CaseWorker:
     async def sweep(self, *, limit: int = 100, readings: int = 3) -> None:
         """Rebuild forgotten work from the tables. `readings` bounds the provider calls of one sweep."""
         now = self._clock()
-        async with self._db.write() as session:
-            forgotten = await sweep.forgotten_events(session, now=now, limit=limit)
-            if forgotten:
-                await self._queue.enqueue(session, INBOX, forgotten)
         async with self._db.read() as session:
+            forgotten = await sweep.forgotten_events(session, now=now, limit=limit)
             unclaimed = await sweep.approved_without_claims(session, now=now, limit=limit)
+            silent = await sweep.silent_cases(session, now=now, limit=readings)
+        if forgotten:
+            async with self._db.write() as session:
+                await sweep.put_off(session, forgotten, now)
+                await self._queue.enqueue(session, INBOX, forgotten)
         for case_id in unclaimed:
             if not await self._queue_missing_claims(case_id):
                 break  # the chain is away: it would be for the others too
-        async with self._db.read() as session:
-            silent = [case for case_id in await sweep.silent_cases(session, now=now, limit=readings)
-                      if (case := await session.get(Case, case_id)) is not None]  # fmt: skip
         for case in silent:
-            await self._read_silent(case)
+            if case.id not in unclaimed:
+                await self._read_silent(case)
 
     async def _apply(
         self,
