@@ -1,6 +1,7 @@
 """The HTTP edge. Granian serves the string `api.app:create_app`, a factory."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
@@ -82,5 +83,6 @@ def die_with_parent() -> None:
     """A worker whose parent was killed must not live on with its port and its store. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:  # the parent was gone before we asked
+        parent = multiprocessing.parent_process()
+        if parent is not None and os.getppid() != parent.pid:  # it was gone before we asked
             os.kill(os.getpid(), signal.SIGKILL)
