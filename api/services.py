@@ -52,7 +52,9 @@ class Services:
         self.queue = open_queue(self.db)
         providers = registry.providers(self.settings) if given is None else given
         self.inbox = InboxWriter(self.db, self.queue)
-        self.opener = Opener(self.db, self.queue, providers, clock=self.clock)
+        self.opener = Opener(
+            self.db, self.queue, providers, silent_seconds=self.settings.silent_seconds, clock=self.clock
+        )
         self.keys = KeyCache(self.db)
         self.inbox.start()
         try:

@@ -66,6 +66,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             issuance=daemon.issuance,
             identities=daemon.identities,
             wake=daemon.work.set,
+            silent_seconds=settings.silent_seconds,
         )
         handlers = {INBOX: cases.handle_event, LANE: daemon.ring}
         log.info("daemon_ready", chain_id=settings.chain_id, pid=os.getpid())

@@ -6,6 +6,7 @@
     ├── NotFound
     ├── Conflict
     │   ├── IllegalMove           a state machine refuses the move
+    │   ├── IdempotencyMismatch   the same Idempotency-Key with another request
     │   └── WalletNotProved       a live chain needs proof that the caller owns the wallet
     ├── NotAuthenticated          no key, or an unknown or revoked one
     ├── NotAllowed                the key lacks the scope
@@ -78,6 +79,10 @@ class IllegalMove(Conflict):
     def __init__(self, machine: str, source: str, target: str) -> None:
         super().__init__(f"a {machine} cannot go from {source} to {target}")
         self.machine, self.source, self.target = machine, source, target
+
+
+class IdempotencyMismatch(Conflict):
+    code = "idempotency-mismatch"
 
 
 class WalletNotProved(Conflict):

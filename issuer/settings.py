@@ -50,6 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     persona_environment: str = msgspec.field(name="PERSONA_ENVIRONMENT", default="sandbox")
     persona_api_url: str = msgspec.field(name="PERSONA_API_BASE_URL", default=PERSONA_API)
     persona_hosted_url: str = msgspec.field(name="PERSONA_HOSTED_URL", default=PERSONA_HOSTED)
+    silent_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_SILENT_SECONDS", default=600)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
         name="CLAIMWRIGHT_LOG_LEVEL", default="info"
     )

@@ -260,6 +260,7 @@ class Stack:
             "PERSONA_ENVIRONMENT_ID": ENVIRONMENT_ID,
             "PERSONA_API_BASE_URL": f"{self.persona_url}/api/v1",
             "PERSONA_HOSTED_URL": f"{self.persona_url}/verify",
+            "CLAIMWRIGHT_SILENT_SECONDS": "10",  # a developer who drops a webhook wants to see the sweep
             **self.settings,
         }
 

@@ -22,6 +22,7 @@ from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.errors import (
     Conflict,
+    IdempotencyMismatch,
     IllegalMove,
     ProviderError,
     ProviderRefused,
@@ -34,16 +35,9 @@ from issuer.queue.port import Queue
 
 KEY_LIFE = timedelta(minutes=45)  # Persona keeps a key for an hour at least; past that a repeat could open a second
 CLOCK_SLACK = timedelta(minutes=2)
-FIRST_LOOK = timedelta(minutes=10)  # when the sweep reads a case that nothing was heard of
 
 RESUMABLE = OPEN | {CaseStatus.EXPIRED}
 _ENTERABLE = frozenset({Outcome.CREATED, Outcome.STARTED, Outcome.EXPIRED})
-
-
-class IdempotencyMismatch(Conflict):
-    """The same Idempotency-Key with another body."""
-
-    code = "idempotency-mismatch"
 
 
 class NewCase(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,7 +79,7 @@ class _Taken(Exception):
 
 
 class Opener:
-    """Times in seconds; `clock` gives the host's time."""
+    """`silent_seconds`: when the daemon reads a case that nothing was heard of. `clock` gives the host's time."""
 
     def __init__(
         self,
@@ -93,8 +87,10 @@ class Opener:
         queue: Queue,
         providers: Mapping[tuple[str, str], Provider],
         *,
+        silent_seconds: float = 600.0,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
+        self._silent = timedelta(seconds=silent_seconds)
         self._db = db
         self._queue = queue
         self._providers = providers
@@ -159,7 +155,7 @@ class Opener:
                 status=CaseStatus.CREATED,
                 start_attempt=0,
                 reasons=[],
-                next_check_at=now + FIRST_LOOK,
+                next_check_at=now + self._silent,
                 created_at=now,
                 updated_at=now,
             )
@@ -254,7 +250,7 @@ class Opener:
             async with self._db.write() as session:
                 row = await store.locked(session, case.id)
                 if row.check_ref is None:
-                    row.check_ref, row.updated_at, row.next_check_at = check_ref, now, now + FIRST_LOOK
+                    row.check_ref, row.updated_at, row.next_check_at = check_ref, now, now + self._silent
                     await session.flush()
                 await wake_unknown(session, row.provider, row.environment, check_ref, now, self._queue)
                 return row

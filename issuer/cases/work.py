@@ -192,10 +192,21 @@ class CaseWorker:
             event = await session.get(InboxEvent, event_id)
             if event is None or event.handled_at is not None:
                 return
-            if outcome == "unknown_check" and await _case_of(session, event) is not None:
-                await self._queue.enqueue(session, INBOX, [event_id])  # the case learnt its check in between
-                return
             event.handled_at, event.outcome, event.case_id = self._clock(), outcome, case_id
+        if outcome == "unknown_check":
+            await self._wake_if_known(event_id)
+
+    async def _wake_if_known(self, event_id: str) -> None:
+        """A case that learns its check wakes the events that wait for it, but cannot see one settled just then.
+
+        So each side writes first and looks afterwards: at least one of them sees the other.
+        """
+        async with self._db.write() as session:
+            event = await session.get(InboxEvent, event_id)
+            if event is None or await _case_of(session, event) is None:
+                return
+            event.handled_at, event.outcome = None, None
+            await self._queue.enqueue(session, INBOX, [event_id])
 
     async def _put_off(self, event_id: str, error: ProviderError) -> None:
         async with self._db.write() as session:

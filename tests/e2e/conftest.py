@@ -13,5 +13,7 @@ async def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     """The daemon speaks to the chain through a proxy that tests may turn against it."""
     stores = request.getfixturevalue(f"{request.param}_stores")
     with stores.fresh() as url:
-        async with Rig(tmp_path_factory.mktemp("stack") / "stack", database_url=url, proxied=True) as rig:
+        directory = tmp_path_factory.mktemp("stack") / "stack"
+        settings = {"CLAIMWRIGHT_SILENT_SECONDS": "3"}
+        async with Rig(directory, database_url=url, proxied=True, settings=settings) as rig:
             yield rig

@@ -128,6 +128,17 @@ async def test_chain_down_cases_are_accepted_and_wait(rig: Rig) -> None:
     assert await rig.is_verified(case["wallet"])
 
 
+async def test_webhooks_that_never_arrive_cost_time_and_nothing_else(rig: Rig) -> None:
+    case = await rig.open_case()
+    await rig.control("/chaos", {"drop": True})
+    try:
+        await rig.approve(case)
+        await rig.until_claim(case["id"], "confirmed", seconds=30)
+    finally:
+        await rig.control("/chaos", {"drop": False})
+    assert await rig.is_verified(case["wallet"])
+
+
 async def test_events_that_are_nobodys_are_kept_and_do_nothing(rig: Rig) -> None:
     before = await rig.sender_nonce()
     for name in ("inquiry.approved", "inquiry.something-new", "report/watchlist.matched"):
