@@ -130,7 +130,7 @@ class CaseWorker:
             issuance=self._issuance,
             identities=identities,
         )
-        case.next_check_at = now + self._wait(case, complete=bool(identities))
+        case.next_check_at = now + await self._wait(session, case)
         if verdict.outcome in ALARMING:
             log.warning("reading_not_applied", case_id=case_id, reason=verdict.outcome)
         if event_id is not None:
@@ -138,11 +138,11 @@ class CaseWorker:
             if event is not None and event.handled_at is None:
                 event.handled_at, event.outcome, event.case_id = now, verdict.outcome, case_id
 
-    def _wait(self, case: Case, *, complete: bool) -> timedelta:
+    async def _wait(self, session: AsyncSession, case: Case) -> timedelta:
         """How long a case may stay silent. An approval is looked at rarely, unless it still lacks its claims."""
         if case.status != CaseStatus.APPROVED:
             return self._silent
-        return self._silent * 24 if complete else timedelta(0)
+        return self._silent * 24 if await claims.has_newest(session, case.id) else timedelta(0)
 
     async def _known_identities(self, case: Case) -> Mapping[int, str]:
         """Empty when the chain does not answer: the decision counts all the same, its claims are queued later."""

@@ -164,3 +164,11 @@ async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> 
     newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id.in_(case_ids)).group_by(Decision.case_id)
     rows = await session.scalars(sa.select(Decision).where(Decision.id.in_(newest)))
     return {decision.case_id: decision for decision in rows}
+
+
+async def has_newest(session: AsyncSession, case_id: str) -> bool:
+    """Has the newest decision of a case its claims?"""
+    decision = (await newest_decisions(session, [case_id])).get(case_id)
+    if decision is None:
+        return False
+    return bool(await session.scalar(sa.select(sa.exists().where(Claim.decision_id == decision.id))))

@@ -163,7 +163,7 @@ class Engine:
             issuance=issuance,
             identities=self.identities,
             wake=lambda: None,
-            silent_seconds=0.0,
+            silent_seconds=600.0,
         )
 
     async def identities(self, wallet: str) -> dict[int, str]:

@@ -183,12 +183,22 @@ async def test_a_lost_webhook_costs_time_not_correctness(engine: Engine) -> None
 
 async def test_a_chain_that_is_down_delays_the_claim_and_keeps_the_decision(engine: Engine) -> None:
     case = await engine.open_case()
-    good, engine.at = engine.at, engine.at
     url, engine.gateway._url = engine.gateway._url, engine.gateway._url.copy_with(port=1)
     await engine.ring(case, Outcome.APPROVED)
     assert (await engine.case(case)).status == CaseStatus.APPROVED
     assert await engine.claims_of(case) == []
-    engine.gateway._url, engine.at = url, good
+    engine.gateway._url = url
+    await engine.cases.sweep()
+    await engine.settle()
+    assert await engine.is_verified(case.wallet)
+
+
+async def test_an_event_after_the_outage_does_not_hide_that_the_claim_is_missing(engine: Engine) -> None:
+    case = await engine.open_case()
+    url, engine.gateway._url = engine.gateway._url, engine.gateway._url.copy_with(port=1)
+    await engine.ring(case, Outcome.APPROVED)
+    engine.gateway._url = url
+    await engine.ring(case, Outcome.APPROVED)
     await engine.cases.sweep()
     await engine.settle()
     assert await engine.is_verified(case.wallet)
