@@ -18,18 +18,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from eth_account import Account
+
 ROOT = Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
 CHAIN_ID = 31337
 READY_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
-# anvil's public development mnemonic ("test test ... junk"): account 0 and on, each with 10 000 ether.
-DEV_KEYS = (
-    "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80",
-    "0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d",
-    "0x5de4111afa1a4b94908f83103eb1f1706367c2e68ca870fc3fb9a804cdab365a",
-    "0x7c852118294e51e653712a81e05800f419141751be58f605c371e15141b007a6",
-)
+# Public, and the same for every anvil: its accounts hold 10 000 ether each and nothing else.
+MNEMONIC = "test test test test test test test test test test test junk"
 # A proxy named in the environment must not stand between us and loopback.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -89,6 +86,12 @@ def start_anvil(*, block_time: float | None = None, extra: Sequence[str] = ()) -
         if "in use" not in words:
             raise RuntimeError(f"anvil ended at once: {words or f'exit code {process.returncode}'}")
     raise RuntimeError("anvil found no free port")
+
+
+def dev_key(index: int) -> bytes:
+    """The private key of anvil's account `index`, which is funded on every fresh chain (BIP-44 path of Ethereum)."""
+    Account.enable_unaudited_hdwallet_features()
+    return bytes(Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}").key)
 
 
 def find_anvil() -> Path:

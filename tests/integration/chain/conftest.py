@@ -15,10 +15,10 @@ from issuer.chain.gateway import Gateway, Receipt
 from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.claims.rules import Word, claim_digest, compact_signature, domain_separator
 from issuer.secrets import Secret
-from scripts.anvil import CHAIN_ID, DEV_KEYS, AnvilProcess, start_anvil
+from scripts.anvil import CHAIN_ID, AnvilProcess, dev_key, start_anvil
 
 TOPIC = 0x434C0001
-DEPLOYER, SENDER, CLAIM_SIGNER, STRANGER = (LocalSigner(bytes.fromhex(key[2:])) for key in DEV_KEYS)
+DEPLOYER, SENDER, CLAIM_SIGNER, STRANGER = (LocalSigner(dev_key(index)) for index in range(4))
 GWEI = 10**9
 _numbers = itertools.count(1)
 

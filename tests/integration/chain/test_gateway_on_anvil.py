@@ -9,11 +9,11 @@ from issuer.chain.gateway import Call, Gateway, SendResult
 from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.errors import NodeUnavailable
 from issuer.secrets import Secret
-from scripts.anvil import CHAIN_ID, DEV_KEYS, start_anvil
+from scripts.anvil import CHAIN_ID, dev_key, start_anvil
 from tests.integration.chain.conftest import GWEI, mined
 from tests.rpc_proxy import RpcProxy
 
-SIGNER = LocalSigner(bytes.fromhex(DEV_KEYS[0][2:]))
+SIGNER = LocalSigner(dev_key(0))
 POOR = LocalSigner(bytes([9]) * 32)
 
 
