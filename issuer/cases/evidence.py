@@ -97,6 +97,7 @@ async def apply(
         return verdict
     source = case.status
     case.status = rules.move(CaseStatus(case.status), verdict.target)
+    case.reasons = rules.reasons(case.status)
     decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
     history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
     if verdict.target in SETTLED:

@@ -46,6 +46,7 @@ async def revoke_claim(
         case.person_ruling = REVOKED
         if case.status == CaseStatus.APPROVED:
             case.status = rules.move(CaseStatus(case.status), CaseStatus.REVOKED)
+            case.reasons = rules.reasons(case.status)
             history.record(
                 session,
                 case_id=case.id,

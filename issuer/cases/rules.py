@@ -56,6 +56,14 @@ SUMMARIES: dict[CaseStatus, str] = {
     S.CANCELLED: "not_verified",
 }
 
+# Why a case stands where it stands, in codes that a dapp may see. Nothing of the provider's own findings is in them.
+REASONS: dict[CaseStatus, list[str]] = {
+    S.DECLINED: ["declined_by_provider"],
+    S.FAILED: ["check_failed"],
+    S.EXPIRED: ["check_expired"],
+    S.REVOKED: ["revoked_by_person"],
+}
+
 # Cases that may still move without anybody's webhook: the sweep reads them again.
 OPEN = frozenset({S.CREATED, S.STARTED, S.SUBMITTED, S.IN_REVIEW})
 
@@ -70,6 +78,11 @@ def move(source: CaseStatus, target: CaseStatus) -> CaseStatus:
     if target not in MOVES[source]:
         raise IllegalMove("case", source, target)
     return target
+
+
+def reasons(status: CaseStatus) -> list[str]:
+    """Empty for a status that needs none."""
+    return list(REASONS.get(status, ()))
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):

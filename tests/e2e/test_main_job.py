@@ -25,7 +25,7 @@ async def test_approved_then_declined(rig: Rig) -> None:
     await rig.approve(case)
     done = await rig.until_claim(case["id"], "confirmed")
     (claim,) = done["claims"]
-    assert (done["status"], done["summary"]) == ("approved", "verified")
+    assert (done["status"], done["summary"], done["reasons"]) == ("approved", "verified", [])
     assert claim["tx_hash"].startswith("0x")
     assert claim["block_number"] > 0
     assert await rig.is_verified(wallet)
@@ -34,7 +34,7 @@ async def test_approved_then_declined(rig: Rig) -> None:
 
     await rig.simulate(case["provider_ref"], "decline_inquiry")
     gone = await rig.until_claim(case["id"], "revoked")
-    assert (gone["status"], gone["summary"]) == ("declined", "rejected")
+    assert (gone["status"], gone["summary"], gone["reasons"]) == ("declined", "rejected", ["declined_by_provider"])
     assert gone["claims"][0]["revoked_tx_hash"].startswith("0x")
     assert not await rig.is_verified(wallet)
 
@@ -50,7 +50,8 @@ async def test_a_person_revokes_over_http_and_the_provider_cannot_undo_it(rig: R
     (claim,) = (await rig.until_claim(case["id"], "confirmed"))["claims"]
     answer = await rig.dapp.post(f"/v1/claims/{claim['id']}/revoke", json={"reason": "court order"})
     assert answer.status_code == 202, answer.text
-    assert (await rig.until_claim(case["id"], "revoked"))["status"] == "revoked"
+    gone = await rig.until_claim(case["id"], "revoked")
+    assert (gone["status"], gone["reasons"]) == ("revoked", ["revoked_by_person"])
     await rig.simulate(case["provider_ref"], "decline_inquiry", "approve_inquiry")
 
     async def handled() -> bool | None:
