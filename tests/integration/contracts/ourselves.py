@@ -1,0 +1,71 @@
+"""Our contracts on a local chain, and the people who run them."""
+
+import msgspec
+
+from issuer.chain.contracts import ClaimInput, key_of
+from issuer.chain.signer import LocalSigner, checked_sign
+from issuer.claims.rules import SCHEME_ECDSA, Word, claim_digest, compact_signature, domain_separator
+from scripts.anvil import CHAIN_ID
+from tests.integration.contracts.evm import Contract, Evm, ours
+
+TOPIC = 0x434C0001
+MANAGEMENT, CLAIM = 1, 3
+ECDSA, CLAIMWRIGHT = 1, 712
+COMMITMENT = bytes(range(1, 22))  # no zero bytes, so that its calldata costs what a real one costs
+
+
+class Ourselves(msgspec.Struct, frozen=True):
+    """Factory, ClaimIssuer and registry, wired to each other as `claimwright deploy` does."""
+
+    evm: Evm
+    factory: Contract
+    issuer: Contract
+    registry: Contract
+    owner: LocalSigner
+    operator: LocalSigner
+    signer: LocalSigner
+
+    def identity(self, address: str) -> Contract:
+        return Contract(address, ours("Identity").abi)
+
+    async def claim(self, identity: str, *, topic: int = TOPIC, data: bytes = b"", uri: str = "") -> ClaimInput:
+        """A signed claim in the epoch of now. `data` is for other layouts than ours: it makes a legacy one."""
+        epoch = await self.evm.ask(self.issuer, "epochOf", identity, topic)
+        head = await self.evm.gateway.head()
+        word = Word(epoch=epoch, issued_at=head.timestamp, expires_at=0, commitment=COMMITMENT).pack()
+        domain = domain_separator(CHAIN_ID, self.issuer.address)
+        digest = claim_digest(domain=domain, identity=identity, topic=topic, word=word)
+        signature = await checked_sign(self.signer, digest)
+        compact = compact_signature(signature.r, signature.s, signature.y_parity)
+        return ClaimInput(topic=topic, scheme=SCHEME_ECDSA, signature=compact, data=word, uri=uri)
+
+    async def onboard(self, wallet: str, *, topic: int = TOPIC) -> str:
+        """Makes the wallet's identity if there is none, adds a signed claim; the identity's address."""
+        identity = await self.identity_of(wallet)
+        claim = await self.claim(identity, topic=topic)
+        await self.evm.send(self.issuer, "onboard", [(wallet, [claim.values()])], sender=self.operator)
+        return identity
+
+    async def identity_of(self, wallet: str) -> str:
+        """The linked one, or the one that `onboard` would make."""
+        linked = await self.evm.ask(self.factory, "getIdentity", wallet)
+        if int(linked, 16):
+            return str(linked)
+        return str(await self.evm.ask(self.factory, "predict", wallet, self.issuer.address))
+
+    async def revoke(self, identity: str, *, topic: int = TOPIC) -> None:
+        epoch = await self.evm.ask(self.issuer, "epochOf", identity, topic)
+        await self.evm.send(self.issuer, "revokeBatch", [(identity, topic, epoch)], sender=self.operator)
+
+
+async def set_up(evm: Evm) -> Ourselves:
+    owner, operator, signer = evm.person("owner"), evm.person("operator"), evm.person("claim signer")
+    factory = await evm.deploy(ours("IdentityFactory"), owner.address, sender=owner)
+    issuer = await evm.deploy(ours("ClaimIssuer"), owner.address, factory.address, sender=owner)
+    registry = await evm.deploy(ours("ClaimIssuerRegistry"), owner.address, sender=owner)
+    await evm.send(factory, "setDeployer", issuer.address, True, sender=owner)
+    await evm.send(issuer, "addKey", key_of(signer.address), CLAIM, CLAIMWRIGHT, sender=owner)
+    await evm.send(issuer, "setOperator", operator.address, True, sender=owner)
+    await evm.send(registry, "addFactory", factory.address, sender=owner)
+    await evm.send(registry, "addTrustedIssuer", issuer.address, [TOPIC], sender=owner)
+    return Ourselves(evm, factory, issuer, registry, owner, operator, signer)
