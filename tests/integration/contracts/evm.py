@@ -94,8 +94,11 @@ class Evm:
     def person(self, name: str = "person") -> LocalSigner:
         """Somebody new, with 1,000 ether."""
         signer = LocalSigner(keccak(text=f"{name} {next(_names)}"))
-        self.rpc("anvil_setBalance", signer.address, hex(10**21))
+        self.fund(signer.address)
         return signer
+
+    def fund(self, address: str) -> None:
+        self.rpc("anvil_setBalance", address, hex(10**21))
 
     async def deploy(self, compiled: Compiled, *arguments: object, sender: LocalSigner) -> Contract:
         constructor = next((each for each in compiled.abi if each["type"] == "constructor"), {"inputs": []})
@@ -141,7 +144,7 @@ class Evm:
 
     async def _mined(self, tx_hash: str) -> Receipt:
         async with asyncio.timeout(10):
-            while (found := (await self.gateway.receipts([tx_hash]))[0]) is None:
+            while (found := (await self.gateway.receipts([tx_hash]))[0]) is None:  # noqa: ASYNC110 - the chain is another process
                 await asyncio.sleep(0.002)
             return found
 
