@@ -4,7 +4,14 @@ import msgspec
 
 from issuer.chain.contracts import ClaimInput, key_of
 from issuer.chain.signer import LocalSigner, checked_sign
-from issuer.claims.rules import SCHEME_ECDSA, Word, claim_digest, compact_signature, domain_separator
+from issuer.claims.rules import (
+    SCHEME_ECDSA,
+    Word,
+    claim_digest,
+    compact_signature,
+    domain_separator,
+    onchain_id,
+)
 from scripts.anvil import CHAIN_ID
 from tests.integration.contracts.evm import Contract, Evm, ours
 
@@ -28,16 +35,16 @@ class Ourselves(msgspec.Struct, frozen=True):
     def identity(self, address: str) -> Contract:
         return Contract(address, ours("Identity").abi)
 
-    async def claim(self, identity: str, *, topic: int = TOPIC, data: bytes = b"", uri: str = "") -> ClaimInput:
-        """A signed claim in the epoch of now. `data` is for other layouts than ours: it makes a legacy one."""
+    async def claim(self, identity: str, *, topic: int = TOPIC, commitment: bytes = COMMITMENT) -> ClaimInput:
+        """A signed claim in the epoch of now."""
         epoch = await self.evm.ask(self.issuer, "epochOf", identity, topic)
         head = await self.evm.gateway.head()
-        word = Word(epoch=epoch, issued_at=head.timestamp, expires_at=0, commitment=COMMITMENT).pack()
+        word = Word(epoch=epoch, issued_at=head.timestamp, expires_at=0, commitment=commitment).pack()
         domain = domain_separator(CHAIN_ID, self.issuer.address)
         digest = claim_digest(domain=domain, identity=identity, topic=topic, word=word)
         signature = await checked_sign(self.signer, digest)
         compact = compact_signature(signature.r, signature.s, signature.y_parity)
-        return ClaimInput(topic=topic, scheme=SCHEME_ECDSA, signature=compact, data=word, uri=uri)
+        return ClaimInput(topic=topic, scheme=SCHEME_ECDSA, signature=compact, data=word)
 
     async def onboard(self, wallet: str, *, topic: int = TOPIC) -> str:
         """Makes the wallet's identity if there is none, adds a signed claim; the identity's address."""
@@ -56,6 +63,10 @@ class Ourselves(msgspec.Struct, frozen=True):
     async def revoke(self, identity: str, *, topic: int = TOPIC) -> None:
         epoch = await self.evm.ask(self.issuer, "epochOf", identity, topic)
         await self.evm.send(self.issuer, "revokeBatch", [(identity, topic, epoch)], sender=self.operator)
+
+
+def claim_id(we: Ourselves, topic: int = TOPIC) -> bytes:
+    return onchain_id(we.issuer.address, topic)
 
 
 async def set_up(evm: Evm) -> Ourselves:
