@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {SymbolicTest} from "./Symbolic.sol";
+import {IClaimIssuerRegistry} from "../../contracts/interfaces/IClaimIssuerRegistry.sol";
+import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
+
+/// @dev Who may say which wallet has which identity, and whom to believe.
+contract DirectoriesProof is SymbolicTest {
+    function check_NobodyMakesAnIdentityForAnotherWallet(address wallet, address adder) public {
+        address caller = svm.createAddress("caller");
+        vm.assume(caller != wallet && caller != address(issuer));
+        vm.prank(caller);
+        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.createFor, (wallet, adder)));
+        assert(!done);
+        assert(wallet == HOLDER || factory.getIdentity(wallet) == address(0));
+    }
+
+    function check_ADeployerMakesIdentitiesInItsOwnNameOnly(address wallet, address adder) public {
+        vm.assume(wallet != address(issuer) && adder != address(issuer));
+        vm.prank(address(issuer));
+        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.createFor, (wallet, adder)));
+        assert(!done);
+    }
+
+    function check_NobodyLinksWithoutAProposal(address to) public {
+        address caller = svm.createAddress("caller");
+        vm.prank(caller);
+        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.acceptLink, (to)));
+        assert(!done);
+    }
+
+    function check_NobodyUnlinksAnothersWallet() public {
+        vm.prank(anyCallerBut(HOLDER, address(identity)));
+        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.unlinkWallet, (HOLDER)));
+        assert(!done);
+        assert(factory.getIdentity(HOLDER) == address(identity));
+    }
+
+    function check_AWalletHasOneIdentity(address adder) public {
+        vm.prank(HOLDER);
+        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.createFor, (HOLDER, adder)));
+        assert(!done);
+    }
+
+    function check_OnlyTheOwnerNamesDeployers(address deployer, bool allowed) public {
+        address caller = svm.createAddress("caller");
+        vm.assume(caller != OWNER);
+        vm.prank(caller);
+        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.setDeployer, (deployer, allowed)));
+        assert(!done);
+    }
+
+    function ownerOnly(bytes memory call) private {
+        address caller = svm.createAddress("caller");
+        vm.assume(caller != OWNER);
+        vm.prank(caller);
+        (bool done,) = address(registry).call(call);
+        assert(!done);
+    }
+
+    function check_OnlyTheOwnerTrusts(address trusted, uint256 topic) public {
+        uint256[] memory topics = new uint256[](1);
+        topics[0] = topic;
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.addTrustedIssuer, (trusted, topics)));
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.updateIssuerClaimTopics, (trusted, topics)));
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.addFactory, (trusted)));
+    }
+
+    function check_OnlyTheOwnerDistrusts(address trusted) public {
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.removeTrustedIssuer, (trusted)));
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.removeFactory, (trusted)));
+    }
+
+    function check_NobodyIsVerifiedWhileNobodyIsTrusted(address wallet, uint256 topic) public view {
+        assert(!registry.isVerified(wallet, topic));
+        assert(!registry.isVerifiedIdentity(wallet, topic));
+    }
+}
