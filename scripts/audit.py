@@ -1,0 +1,201 @@
+"""What scripts/audit does. Each check has an environment and an output of its own under .claimwright/audit/.
+
+slither and halmos pin different versions of what they share, so each has a virtual environment, made from its lock
+file. Every check writes what it said to a log there; the summary names the log of what failed.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+HOME = ROOT / ".claimwright" / "audit"
+BASELINE = ROOT / "scripts" / "slither-baseline.json"
+LINES_FLOOR = 95.0  # per cent of each file under contracts/
+FUZZ_RUNS = 10_000
+_COVERED = re.compile(r"^\| (contracts/\S+) +\| +([\d.]+)% \((\d+)/(\d+)\)", re.MULTILINE)
+_TOTAL = re.compile(r"(\d+) tests passed, (\d+) failed")
+_PROVED = re.compile(r"^Symbolic test result: (\d+) passed; (\d+) failed", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check found. `problems` is empty when it passed."""
+
+    said: str
+    problems: list[str]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/audit", description="The long checks of the contracts.")
+    parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"of {', '.join(CHECKS)}; all if none is named")
+    parser.add_argument("--runs", type=int, default=FUZZ_RUNS, help="of each fuzz test (default %(default)s)")
+    args = parser.parse_args()
+    if unknown := set(args.checks) - set(CHECKS):
+        parser.error(f"there is no check {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
+    if args.runs < 1:
+        parser.error("--runs must be at least 1")
+    HOME.mkdir(parents=True, exist_ok=True)
+    failed = []
+    for name in args.checks or CHECKS:
+        started = time.monotonic()
+        print(f"audit: {name} ...", file=sys.stderr, flush=True)
+        result = CHECKS[name](args.runs)
+        verdict = "FAILED" if result.problems else "ok    "
+        print(f"{verdict}  {name:9} {result.said} ({time.monotonic() - started:.0f} s)", flush=True)
+        for problem in result.problems:
+            print(f"        {problem}")
+        if result.problems:
+            failed.append(name)
+    if failed:
+        print(f"audit: FAILED: {', '.join(failed)}; see {HOME.relative_to(ROOT)}/*.log")
+    return 1 if failed else 0
+
+
+def slither(_: int) -> Result:
+    tool, report = _tool("slither"), HOME / "slither.json"
+    report.unlink(missing_ok=True)
+    paths = "node_modules|tests/"
+    _run("slither", [tool, ".", "--filter-paths", paths, "--json", str(report)], _forge_environment("slither"))
+    if not report.exists():
+        return Result("gave no report", ["slither did not finish"])
+    document = json.loads(report.read_text(encoding="utf-8"))
+    if not document["success"]:
+        return Result("gave no report", [str(document["error"])])
+    baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
+    return compare(document["results"].get("detectors", []), baseline)
+
+
+def compare(found: Sequence[dict[str, Any]], baseline: dict[str, dict[str, str]]) -> Result:
+    """What slither found beside what was reviewed: whole detectors for style, single findings for all else."""
+    style = {each["check"] for each in found if each["impact"] in ("Informational", "Optimization")}
+    accepted = style & baseline["style"].keys()
+    others = {f"{each['check']} {_where(each)}": each["impact"] for each in found if each["check"] not in accepted}
+    new = sorted(others.keys() - baseline["findings"].keys())
+    gone = (baseline["findings"].keys() - others.keys()) | (baseline["style"].keys() - style)
+    said = f"{len(others) - len(new)} reviewed findings, {len(new)} new"
+    if gone:
+        said += f"; no longer found, to be struck from the baseline: {', '.join(sorted(gone))}"
+    return Result(said, [f"{others[name]}: {name}" for name in new])
+
+
+def _where(finding: dict[str, Any]) -> str:
+    """Contract and function, without line numbers, so that it survives edits elsewhere."""
+    if not finding["elements"]:
+        return "-"
+    element = finding["elements"][0]
+    fields = element.get("type_specific_fields", {})
+    name = fields.get("signature", element["name"])
+    parent = fields.get("parent", {})
+    return f"{parent['name']}.{name}" if parent.get("type") == "contract" else str(name)
+
+
+def halmos(_: int) -> Result:
+    out = (HOME / "halmos-out").relative_to(ROOT)
+    command = [_tool("halmos"), "--function", "check_", "--forge-build-out", str(out), "--solver", "z3"]
+    code, said = _run("halmos", command, {**_forge_environment("halmos"), "FOUNDRY_TEST": "tests/halmos"})
+    results = [(int(passed), int(failed)) for passed, failed in _PROVED.findall(said)]
+    proved, refuted = sum(passed for passed, _ in results), sum(failed for _, failed in results)
+    problems = [line for line in said.splitlines() if re.match(r"\S*\[(FAIL|ERROR|TIMEOUT)\]", line)]
+    if not proved or (code != 0 and not problems):
+        problems.append(f"halmos ended with exit code {code}")
+    return Result(f"{proved} rules proved, {refuted} not", problems)
+
+
+def coverage(_: int) -> Result:
+    plain = {
+        "FOUNDRY_VIA_IR": "false",
+        "FOUNDRY_OPTIMIZER": "false",
+        "FOUNDRY_ADDITIONAL_COMPILER_PROFILES": "[]",
+        "FOUNDRY_COMPILATION_RESTRICTIONS": "[]",
+    }
+    environment = {**_forge_environment("coverage"), **plain}
+    # Its tests may run out of gas without the optimiser, so their verdict is left to `fuzz`; here only lines count.
+    _, said = _run("coverage", ["forge", "coverage", "--report", "summary"], environment)
+    if not _COVERED.search(said):
+        _, said = _run("coverage", ["forge", "coverage", "--ir-minimum", "--report", "summary"], environment)
+    files = [(name, float(share), int(hit), int(lines)) for name, share, hit, lines in _COVERED.findall(said)]
+    if not files:
+        return Result("gave no report", ["forge coverage printed no table"])
+    hit, lines = sum(each[2] for each in files), sum(each[3] for each in files)
+    low = [f"{name}: {share}% of its lines, not {LINES_FLOOR}%" for name, share, *_ in files if share < LINES_FLOOR]
+    return Result(f"{hit} of {lines} lines in {len(files)} files", low)
+
+
+def fuzz(runs: int) -> Result:
+    longer = {"FOUNDRY_FUZZ_RUNS": str(runs), "FOUNDRY_INVARIANT_RUNS": str(max(1, runs // 40))}
+    code, said = _run("fuzz", ["forge", "test"], {**_forge_environment("fuzz"), **longer})
+    total = _TOTAL.search(said)
+    problems = sorted({line for line in said.splitlines() if line.startswith("[FAIL")})
+    if code != 0 and not problems:
+        problems.append(f"forge ended with exit code {code}")
+    return Result(f"{total[1] if total else 'no'} tests passed, {runs} runs of each fuzz test", problems)
+
+
+CHECKS: dict[str, Callable[[int], Result]] = {
+    "slither": slither,
+    "halmos": halmos,
+    "coverage": coverage,
+    "fuzz": fuzz,
+}
+
+
+def _run(name: str, command: list[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Exit code and everything it said, which also goes to the log."""
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout.decode(errors="replace"))
+    (HOME / f"{name}.log").write_text(said, encoding="utf-8")
+    return done.returncode, said
+
+
+def _forge_environment(name: str) -> dict[str, str]:
+    """forge on the path, with a build of its own, so that a developer's is not thrown away."""
+    forge = next(iter(sorted(ROOT.glob("node_modules/@foundry-rs/forge-*/bin/forge"))), None)
+    if forge is None:
+        raise SystemExit("audit: forge is not installed for this platform; run scripts/setup")
+    build = HOME.relative_to(ROOT)
+    return {
+        **os.environ,
+        "PATH": f"{forge.parent}{os.pathsep}{os.environ['PATH']}",
+        "FOUNDRY_OUT": f"{build}/{name}-out",
+        "FOUNDRY_CACHE_PATH": f"{build}/{name}-cache",
+        "FOUNDRY_FS_PERMISSIONS": '[{access="read",path="./"}]',
+        "NO_COLOR": "1",
+    }
+
+
+def _tool(name: str) -> str:
+    """The program, from a virtual environment that is made anew when its lock file has changed."""
+    home, lock = HOME / name, ROOT / "scripts" / f"audit-{name}.lock"
+    stamp, wanted = home / ".stamp", hashlib.sha256(lock.read_bytes()).hexdigest()
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        print(f"audit: installing {name}", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        install = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "-r",
+            str(lock),
+        ]
+        subprocess.run([str(home / "bin" / "python"), *install], check=True)
+        stamp.write_text(wanted, encoding="utf-8")
+    return str(home / "bin" / name)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

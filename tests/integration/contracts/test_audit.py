@@ -1,0 +1,60 @@
+"""scripts/audit compares what slither finds with what was reviewed."""
+
+import json
+
+import pytest
+
+from scripts.audit import BASELINE, compare, main
+
+REVIEWED = {"style": {"assembly": "reviewed"}, "findings": {"unused-return Book.add(uint256)": "reviewed"}}
+
+
+def finding(check, impact, name="add(uint256)", contract="Book"):
+    fields = {"signature": name, "parent": {"type": "contract", "name": contract}}
+    return {"check": check, "impact": impact, "elements": [{"name": name, "type_specific_fields": fields}]}
+
+
+KNOWN = [finding("assembly", "Informational", "one()"), finding("unused-return", "Medium")]
+
+
+def test_what_was_reviewed_passes():
+    assert compare(KNOWN, REVIEWED).problems == []
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        finding("unused-return", "Medium", "remove(uint256)"),
+        finding("unused-return", "Medium", contract="Shelf"),
+        finding("reentrancy-eth", "High"),
+        finding("naming-convention", "Informational"),
+    ],
+)
+def test_what_was_not_reviewed_fails(new):
+    result = compare([*KNOWN, new], REVIEWED)
+    assert len(result.problems) == 1
+    assert new["check"] in result.problems[0]
+
+
+def test_style_is_not_a_way_round_for_more_than_style():
+    assert compare([finding("assembly", "High")], REVIEWED).problems == ["High: assembly Book.add(uint256)"]
+
+
+def test_what_is_gone_is_named():
+    assert "unused-return Book.add(uint256)" in compare(KNOWN[:1], REVIEWED).said
+    assert "assembly" in compare(KNOWN[1:], REVIEWED).said
+
+
+def test_every_entry_of_the_baseline_has_its_reason():
+    baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
+    assert set(baseline) == {"style", "findings"}
+    assert all(len(reason) > 20 for part in baseline.values() for reason in part.values())
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["--runs", "0"], ["--runs", "many"]])
+def test_a_wrong_argument_is_named(arguments, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["scripts/audit", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "error:" in capsys.readouterr().err
