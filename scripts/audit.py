@@ -89,14 +89,15 @@ def compare(found: Sequence[dict[str, Any]], baseline: dict[str, dict[str, str]]
 
 
 def _where(finding: dict[str, Any]) -> str:
-    """Contract and function, without line numbers, so that it survives edits elsewhere."""
-    if not finding["elements"]:
-        return "-"
-    element = finding["elements"][0]
-    fields = element.get("type_specific_fields", {})
-    name = fields.get("signature", element["name"])
-    parent = fields.get("parent", {})
-    return f"{parent['name']}.{name}" if parent.get("type") == "contract" else str(name)
+    """Contract, function and variable, without line numbers, so that it survives edits elsewhere."""
+    parts: list[str] = []
+    element = finding["elements"][0] if finding["elements"] else {}
+    while element.get("type") in ("contract", "function", "variable", "node", "event", "struct"):
+        fields = element.get("type_specific_fields", {})
+        if element["type"] != "node":  # a statement is named by its text, which may be long
+            parts.insert(0, fields.get("signature", element["name"]))
+        element = fields.get("parent", {})
+    return ".".join(parts) or "-"
 
 
 def halmos(_: int) -> Result:

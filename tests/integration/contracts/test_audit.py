@@ -11,7 +11,8 @@ REVIEWED = {"style": {"assembly": "reviewed"}, "findings": {"unused-return Book.
 
 def finding(check, impact, name="add(uint256)", contract="Book"):
     fields = {"signature": name, "parent": {"type": "contract", "name": contract}}
-    return {"check": check, "impact": impact, "elements": [{"name": name, "type_specific_fields": fields}]}
+    element = {"type": "function", "name": name, "type_specific_fields": fields}
+    return {"check": check, "impact": impact, "elements": [element]}
 
 
 KNOWN = [finding("assembly", "Informational", "one()"), finding("unused-return", "Medium")]
@@ -43,6 +44,13 @@ def test_style_is_not_a_way_round_for_more_than_style():
 def test_what_is_gone_is_named():
     assert "unused-return Book.add(uint256)" in compare(KNOWN[:1], REVIEWED).said
     assert "assembly" in compare(KNOWN[1:], REVIEWED).said
+
+
+def test_a_variable_is_named_with_its_function_and_contract():
+    found = finding("uninitialized-local", "Medium")
+    (function,) = found["elements"]
+    found["elements"] = [{"type": "variable", "name": "wide", "type_specific_fields": {"parent": function}}]
+    assert compare([found], REVIEWED).problems == ["Medium: uninitialized-local Book.add(uint256).wide"]
 
 
 def test_every_entry_of_the_baseline_has_its_reason():
