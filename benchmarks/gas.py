@@ -10,7 +10,7 @@ import argparse
 import asyncio
 import json
 
-from benchmarks.subjects import BATCH, CEILINGS, PUBLISHED_OPTIMISED, Row, eas, onchainid, ours
+from benchmarks.subjects import BATCH, CEILINGS, NEAREST, PUBLISHED_OPTIMISED, Row, eas, onchainid, ours
 from scripts.anvil import start_anvil
 from tests.integration.contracts.evm import on
 
@@ -29,12 +29,17 @@ def main(args: argparse.Namespace) -> int:
 async def measure() -> dict[str, dict[Row, int]]:
     with start_anvil(extra=["--hardfork", HARDFORK]) as anvil:
         async with on(anvil.url) as evm:
-            return {
-                _OURS: await ours.measure(evm),
+            mine = await ours.measure(evm)
+            others = {
                 _NPM: await onchainid.measure(evm),
                 _OPTIMISED: PUBLISHED_OPTIMISED,
                 _EAS: await eas.measure(evm),
             }
+            return {_OURS: mine, **{name: with_nearest(values) for name, values in others.items()}}
+
+
+def with_nearest(values: dict[Row, int]) -> dict[Row, int]:
+    return {**values, **{row: values[nearest] for row, nearest in NEAREST.items() if nearest in values}}
 
 
 def summary(measured: dict[str, dict[Row, int]]) -> dict[str, object]:

@@ -4,7 +4,7 @@ import secrets
 
 from benchmarks.subjects import BATCH, LONG_DATA, LONG_URI, Row, new_bytes
 from issuer.chain.contracts import key_of
-from tests.integration.contracts import ourselves, trex
+from tests.integration.contracts import hosted, ourselves, trex
 from tests.integration.contracts.evm import Evm
 from tests.integration.contracts.onchainid import legacy_signature
 from tests.integration.contracts.ourselves import CLAIM, ECDSA, TOPIC, Ourselves
@@ -18,6 +18,7 @@ async def measure(evm: Evm) -> dict[Row, int]:
         **await _revocations(we),
         **await _onboarding(we),
         **await _checks(we),
+        **(await _hosted(we) if hosted.HOSTS else {}),
     }
 
 
@@ -101,3 +102,35 @@ async def _checks(we: Ourselves) -> dict[Row, int]:
         Row.TREX: await we.evm.execution_gas(suite.identities, "isVerified", wallet, sender=asker),
         Row.REGISTRY: await we.evm.execution_gas(we.registry, "isVerified", wallet, TOPIC, sender=asker),
     }
+
+
+async def _hosted(we: Ourselves) -> dict[Row, int]:
+    wallets = [we.evm.person().address for _ in range(BATCH)]
+    await hosted.onboard(we, [we.evm.person().address])  # the first word of a topic opens it, once
+    onboarded = await hosted.onboard(we, wallets)
+    identities = [await we.identity_of(wallet) for wallet in wallets]
+    suite = await trex.set_up(we.evm)
+    await suite.trust(we.issuer, TOPIC)
+    await suite.register(wallets[0], identities[0])
+    assert await suite.is_verified(wallets[0])
+    asker = we.evm.person()
+    checked = await we.evm.execution_gas(suite.identities, "isVerified", wallets[0], sender=asker)
+    renewed = await hosted.issue(we, identities)
+    revoked = await hosted.revoke(we, identities)
+    issued = await hosted.issue(we, await _empty_identities(we))
+    return {
+        Row.HOSTED_ONBOARD_BATCH: onboarded.gas_used // BATCH,
+        Row.HOSTED_ISSUE_BATCH: issued.gas_used // BATCH,
+        Row.HOSTED_RENEW_BATCH: renewed.gas_used // BATCH,
+        Row.HOSTED_REVOKE_BATCH: revoked.gas_used // BATCH,
+        Row.HOSTED_TREX: checked,
+    }
+
+
+async def _empty_identities(we: Ourselves) -> list[str]:
+    found = []
+    for _ in range(BATCH):
+        wallet = we.evm.person()
+        await we.evm.send(we.factory, "createFor", wallet.address, we.issuer.address, sender=wallet)
+        found.append(await we.identity_of(wallet.address))
+    return found

@@ -7,6 +7,7 @@ import pytest
 
 from issuer.chain.contracts import key_of
 from issuer.chain.signer import LocalSigner
+from tests.integration.contracts import hosted
 from tests.integration.contracts.evm import Reverted
 from tests.integration.contracts.ourselves import CLAIM, ECDSA, MANAGEMENT, TOPIC
 
@@ -54,7 +55,20 @@ async def with_an_onchainid_that_we_may_write(we, they) -> Holder:
     return Holder(wallet, identity.address, issue)
 
 
+async def with_our_identity_hosted(we, they) -> Holder:
+    wallet = we.evm.person("holder")
+
+    async def issue() -> None:
+        await hosted.issue(we, [identity])
+
+    await we.evm.send(we.factory, "createFor", wallet.address, we.issuer.address, sender=wallet)
+    identity = await we.identity_of(wallet.address)
+    return Holder(wallet, identity, issue)
+
+
 HOLDERS = [with_our_identity, with_an_onchainid_that_its_holder_writes, with_an_onchainid_that_we_may_write]
+if hosted.HOSTS:
+    HOLDERS.append(with_our_identity_hosted)
 
 
 @pytest.fixture(params=["its own registry", "our registry"])
