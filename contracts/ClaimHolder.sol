@@ -1,31 +1,25 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {KeyHolder} from "./KeyHolder.sol";
 import {IERC735} from "./interfaces/IERC735.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {ClaimHeader} from "./libraries/ClaimHeader.sol";
+import {ClaimStore} from "./libraries/ClaimStore.sol";
 import {Purposes} from "./libraries/Purposes.sol";
+import {TopicIndex} from "./libraries/TopicIndex.sol";
 
 /// @title The claims of an identity (ERC-735), and what its adder may do to them
 abstract contract ClaimHolder is IIdentity, KeyHolder {
-    using EnumerableSet for EnumerableSet.Bytes32Set;
-
-    struct Claim {
-        uint256 topic; // never 0 for a claim that is there
-        uint256 scheme;
-        address issuer;
-        bytes signature;
-        bytes data;
-        string uri;
-    }
+    using ClaimStore for ClaimStore.Store;
+    using TopicIndex for TopicIndex.Index;
 
     uint256 private constant MAX_FIELD = 2048;
 
-    mapping(bytes32 claimId => Claim) private _claims;
-    mapping(uint256 topic => EnumerableSet.Bytes32Set) private _idsByTopic;
-    mapping(bytes32 claimId => bool) private _removedByHolder; // of the adder's claims only
+    ClaimStore.Store private _claims;
+    /// @dev Of all claims but the adder's, whose id follows from the topic.
+    mapping(uint256 topic => TopicIndex.Index) private _issuers;
 
     /// @inheritdoc IIdentity
     bool public adderMuted;
@@ -39,7 +33,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     /// @inheritdoc IIdentity
     function allowClaim(bytes32 claimId) external {
         if (msg.sender == adder() || !_senderHas(Purposes.CLAIM)) revert SenderDoesNotHaveClaimSignerKey();
-        delete _removedByHolder[claimId];
+        if (_claims.headers[claimId] == ClaimHeader.TOMBSTONE) delete _claims.headers[claimId];
         emit ClaimAllowed(claimId);
     }
 
@@ -52,35 +46,32 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
         bytes calldata _data,
         string calldata _uri
     ) external returns (bytes32 claimRequestId) {
-        if (_topic == 0) revert ZeroTopic();
-        if (issuer == address(0)) revert ZeroAddress();
-        _checkLength(_signature.length);
-        _checkLength(_data.length);
-        _checkLength(bytes(_uri).length);
+        return _write(Claim(_topic, _scheme, issuer, _signature, _data, _uri), _writesAsHolder(issuer));
+    }
 
-        claimRequestId = keccak256(abi.encode(issuer, _topic));
-        bool asHolder = _writesAsHolder(issuer);
-        if (_removedByHolder[claimRequestId]) {
-            if (!asHolder) revert ClaimRemovedByHolder(claimRequestId);
-            delete _removedByHolder[claimRequestId];
+    /// @inheritdoc IIdentity
+    function addClaims(Claim[] calldata claims) external returns (bytes32[] memory claimIds) {
+        claimIds = new bytes32[](claims.length);
+        for (uint256 i = 0; i < claims.length; ++i) {
+            claimIds[i] = _write(claims[i], _writesAsHolder(claims[i].issuer));
         }
-        _checkIssuer(_topic, issuer, _signature, _data);
-
-        bool added = _idsByTopic[_topic].add(claimRequestId);
-        _claims[claimRequestId] = Claim(_topic, _scheme, issuer, _signature, _data, _uri);
-        if (added) emit ClaimAdded(claimRequestId, _topic, _scheme, issuer, _signature, _data, _uri);
-        else emit ClaimChanged(claimRequestId, _topic, _scheme, issuer, _signature, _data, _uri);
     }
 
     /// @inheritdoc IERC735
     function removeClaim(bytes32 _claimId) external returns (bool success) {
-        Claim memory claim = _claims[_claimId];
+        Claim memory claim = _claims.read(_claimId);
         if (claim.topic == 0) revert ClaimNotRegistered(_claimId);
-        if (_writesAsHolder(claim.issuer) && claim.issuer == adder()) _removedByHolder[_claimId] = true;
-        _idsByTopic[claim.topic].remove(_claimId);
-        delete _claims[_claimId];
-        emit ClaimRemoved(_claimId, claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
+        _remove(_claimId, claim, _writesAsHolder(claim.issuer));
         return true;
+    }
+
+    /// @inheritdoc IIdentity
+    function removeClaimAsIssuer(uint256 topic) external {
+        if (adderMuted && msg.sender == adder()) revert AdderIsMuted();
+        bytes32 claimId = _idOf(msg.sender, topic);
+        Claim memory claim = _claims.read(claimId);
+        if (claim.topic == 0) revert ClaimNotRegistered(claimId);
+        _remove(claimId, claim, false);
     }
 
     /// @inheritdoc IERC735
@@ -96,13 +87,20 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
             string memory uri
         )
     {
-        Claim storage claim = _claims[_claimId];
+        Claim memory claim = _claims.read(_claimId);
         return (claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
     }
 
     /// @inheritdoc IERC735
     function getClaimIdsByTopic(uint256 _topic) external view returns (bytes32[] memory claimIds) {
-        return _idsByTopic[_topic].values();
+        bytes32 ofAdder = _idOf(adder(), _topic);
+        uint256 first = ClaimHeader.isClaim(_claims.headers[ofAdder]) ? 1 : 0;
+        TopicIndex.Index storage issuers = _issuers[_topic];
+        claimIds = new bytes32[](first + issuers.count);
+        if (first == 1) claimIds[0] = ofAdder;
+        for (uint256 i = first; i < claimIds.length; ++i) {
+            claimIds[i] = _idOf(issuers.issuerAt(i - first), _topic);
+        }
     }
 
     /// @inheritdoc IIdentity
@@ -117,12 +115,47 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     /// @inheritdoc IIdentity
     function adder() public view virtual returns (address);
 
+    /// @dev How many bytes of a claim stand in words before code is the better place.
+    function _codeThreshold() internal view virtual returns (uint256);
+
     /// @dev Whether this identity vouches for the claim. Never reverts.
     function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
         internal
         view
         virtual
         returns (bool);
+
+    function _write(Claim memory claim, bool asHolder) internal returns (bytes32 claimId) {
+        if (claim.topic == 0) revert ZeroTopic();
+        if (claim.issuer == address(0)) revert ZeroAddress();
+        _checkLength(claim.signature.length);
+        _checkLength(claim.data.length);
+        _checkLength(bytes(claim.uri).length);
+
+        claimId = _idOf(claim.issuer, claim.topic);
+        bytes32 old = _claims.headers[claimId];
+        if (old == ClaimHeader.TOMBSTONE && !asHolder) revert ClaimRemovedByHolder(claimId);
+        _checkIssuer(claim);
+
+        _claims.write(claimId, old, claim, _codeThreshold());
+        if (ClaimHeader.isClaim(old)) {
+            emit ClaimChanged(
+                claimId, claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri
+            );
+        } else {
+            if (claim.issuer != adder() && !_issuers[claim.topic].add(claim.issuer)) revert TooManyClaims(claim.topic);
+            emit ClaimAdded(claimId, claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
+        }
+    }
+
+    /// @dev What the holder removes of the adder's stays removed.
+    function _remove(bytes32 claimId, Claim memory claim, bool asHolder) private {
+        bool ofAdder = claim.issuer == adder();
+        bytes32 rest = ofAdder && asHolder ? ClaimHeader.TOMBSTONE : bytes32(0);
+        _claims.clear(claimId, _claims.headers[claimId], rest);
+        if (!ofAdder) _issuers[claim.topic].remove(claim.issuer);
+        emit ClaimRemoved(claimId, claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
+    }
 
     /// @dev True for the holder's own keys, false for the adder with a claim of its own; reverts for everybody else. The adder stays the adder
     /// for its own claims even with a CLAIM key, so that muting it and removing its claims always works.
@@ -135,13 +168,19 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
         return true;
     }
 
-    function _checkIssuer(uint256 topic, address issuer, bytes calldata signature, bytes calldata data) private view {
-        if (issuer == address(this)) {
-            if (!_senderHas(Purposes.MANAGEMENT) && !_isValid(issuer, topic, signature, data)) revert InvalidClaim();
+    function _checkIssuer(Claim memory claim) private view {
+        if (claim.issuer == address(this)) {
+            if (_senderHas(Purposes.MANAGEMENT)) return;
+            if (!_isValid(address(this), claim.topic, claim.signature, claim.data)) revert InvalidClaim();
         } else {
-            bytes memory question = abi.encodeCall(IIdentity.isClaimValid, (address(this), topic, signature, data));
-            if (!BoundedCall.isTrue(issuer, gasleft(), question)) revert InvalidClaim();
+            bytes memory question =
+                abi.encodeCall(IIdentity.isClaimValid, (address(this), claim.topic, claim.signature, claim.data));
+            if (!BoundedCall.isTrue(claim.issuer, gasleft(), question)) revert InvalidClaim();
         }
+    }
+
+    function _idOf(address issuer, uint256 topic) private pure returns (bytes32) {
+        return keccak256(abi.encode(issuer, topic));
     }
 
     function _checkLength(uint256 length) private pure {

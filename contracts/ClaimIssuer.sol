@@ -19,6 +19,7 @@ import {Signatures} from "./libraries/Signatures.sol";
 contract ClaimIssuer is ClaimRevoker, EIP712 {
     bytes32 private constant CLAIM = keccak256("Claim(address identity,uint256 topic,bytes32 word)");
     uint256 private constant MAX_FIELD = 2048;
+    uint256 private constant CODE_THRESHOLD = 96;
 
     /// @inheritdoc IClaimIssuer
     uint256 public constant CREATE_GAS = 300_000;
@@ -97,6 +98,10 @@ contract ClaimIssuer is ClaimRevoker, EIP712 {
 
     function _firstManager() internal pure override returns (address) {
         return address(0);
+    }
+
+    function _codeThreshold() internal pure override returns (uint256) {
+        return CODE_THRESHOLD;
     }
 
     function _isGuarded(address target) internal view override returns (bool) {

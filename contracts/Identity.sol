@@ -11,6 +11,12 @@ import {CloneArguments} from "./libraries/CloneArguments.sol";
 contract Identity is IdentityBase {
     address private immutable IMPLEMENTATION = address(this);
     address private immutable FACTORY = msg.sender;
+    uint256 private immutable CODE_THRESHOLD;
+
+    /// @param codeThreshold how many bytes of a claim stand in words before code is the better place: about 96 at today's prices
+    constructor(uint256 codeThreshold) {
+        CODE_THRESHOLD = codeThreshold;
+    }
 
     /// @inheritdoc IIdentity
     function adder() public view override returns (address adder_) {
@@ -19,6 +25,10 @@ contract Identity is IdentityBase {
 
     function _firstManager() internal view override returns (address firstManager) {
         (firstManager,) = _arguments();
+    }
+
+    function _codeThreshold() internal view override returns (uint256) {
+        return CODE_THRESHOLD;
     }
 
     function _isGuarded(address target) internal view override returns (bool) {

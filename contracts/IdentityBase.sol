@@ -42,8 +42,6 @@ abstract contract IdentityBase is Executor, ClaimHolder {
         returns (bool)
     {
         address signer = Signatures.recoverFull(Signatures.legacyDigest(identity, topic, data), signature);
-        if (signer == address(0)) return false;
-        bytes32 key = _keyOf(signer);
-        return _keyTypeOf(key) == KeyTypes.ECDSA && keyHasPurpose(key, Purposes.CLAIM);
+        return signer != address(0) && _mayActAs(_keyOf(signer), Purposes.CLAIM, KeyTypes.ECDSA);
     }
 }

@@ -23,6 +23,8 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
         uint64 since;
     }
 
+    /// @dev Three words: a signed claim without a uri. Higher where new state is dearer against code (EIP-8037: about 160).
+    uint256 private constant CODE_THRESHOLD = 96;
     bytes32 private constant CONSENT = keccak256("Consent(address wallet,address adder,uint256 deadline)");
 
     /// @inheritdoc IIdentityFactory
@@ -34,7 +36,7 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
     mapping(address identity => mapping(address wallet => address proposer)) private _proposals;
 
     constructor(address owner_) Ownable(owner_) EIP712("Claimwright IdentityFactory", "1") {
-        implementation = address(new Identity());
+        implementation = address(new Identity(CODE_THRESHOLD));
     }
 
     /// @inheritdoc IIdentityFactory

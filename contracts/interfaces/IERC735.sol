@@ -4,6 +4,15 @@ pragma solidity ^0.8.20;
 /// @title ERC-735 claim holder, with the names, outputs and events of ONCHAINID 2.2.1
 /// @notice At most one claim per issuer and topic; its id is `keccak256(abi.encode(issuer, topic))`.
 interface IERC735 {
+    struct Claim {
+        uint256 topic; // 0 if there is no claim
+        uint256 scheme;
+        address issuer;
+        bytes signature;
+        bytes data;
+        string uri;
+    }
+
     event ClaimAdded(
         bytes32 indexed claimId,
         uint256 indexed topic,
@@ -40,6 +49,8 @@ interface IERC735 {
     error ZeroTopic();
     /// @notice Signature, data and uri may have 2,048 bytes each, so that reading a claim cannot be made too dear.
     error ClaimTooLong(uint256 length);
+    /// @notice 50 claims on one topic, not counting the adder's.
+    error TooManyClaims(uint256 topic);
 
     /// @notice Adds a claim, or replaces the one with the same issuer and topic. The issuer is asked whether it is valid.
     /// @dev Only CLAIM or MANAGEMENT keys, or the adder for its own claims. An issuer that is this identity itself needs a valid signature,

@@ -39,6 +39,12 @@ interface IIdentity is IERC734, IERC735, IERC165 {
     /// @notice Lets the adder write a claim that the holder had removed. Only CLAIM or MANAGEMENT keys, never the adder.
     function allowClaim(bytes32 claimId) external;
 
+    /// @notice As many `addClaim`; all of them or none.
+    function addClaims(Claim[] calldata claims) external returns (bytes32[] memory claimIds);
+
+    /// @notice Removes the sender's own claim on `topic`: an issuer needs no key for that.
+    function removeClaimAsIssuer(uint256 topic) external;
+
     /// @notice Always reverts: the first manager stands in the code of the clone.
     function initialize(address initialManagementKey) external;
 

@@ -27,6 +27,25 @@ library Signatures {
         (signer,,) = ECDSA.tryRecover(digest, _word(signature, 0), _word(signature, 32));
     }
 
+    /// @notice Whether it is 65 bytes with v 27 or 28 and a low s, and so loses nothing as 64.
+    function canShorten(bytes memory signature) internal pure returns (bool) {
+        if (signature.length != FULL || _word(signature, 32) & ~S_MASK != 0) return false;
+        uint8 v = uint8(signature[64]);
+        return v == 27 || v == 28;
+    }
+
+    /// @notice r|s|v as r|vs.
+    function shorten(bytes memory signature) internal pure returns (bytes memory) {
+        uint256 odd = uint8(signature[64]) - 27;
+        return abi.encodePacked(_word(signature, 0), _word(signature, 32) | bytes32(odd << 255));
+    }
+
+    /// @notice r|vs as r|s|v.
+    function lengthen(bytes memory signature) internal pure returns (bytes memory) {
+        bytes32 vs = _word(signature, 32);
+        return abi.encodePacked(_word(signature, 0), vs & S_MASK, uint8(27 + (uint256(vs) >> 255)));
+    }
+
     /// @notice One number for all encodings of one signature: either length, either s, v as 0/1 or 27/28.
     function fingerprint(bytes memory signature) internal pure returns (bytes32) {
         if (signature.length != COMPACT && signature.length != FULL) return keccak256(signature);
