@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {KeyHolder} from "./KeyHolder.sol";
+import {IClaimHost} from "./interfaces/IClaimHost.sol";
 import {IERC735} from "./interfaces/IERC735.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
@@ -16,6 +17,8 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     using TopicIndex for TopicIndex.Index;
 
     uint256 private constant MAX_FIELD = 2048;
+    uint256 private constant HOSTED = 3; // the scheme of a claim that stands at its issuer
+    uint256 private constant HOST_GAS = 30_000;
 
     ClaimStore.Store private _claims;
     /// @dev Of all claims but the adder's, whose id follows from the topic.
@@ -23,6 +26,8 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
 
     /// @inheritdoc IIdentity
     bool public adderMuted;
+    /// @dev How many of the adder's claims the holder has removed; beside `adderMuted`, so that most of the time one look is enough.
+    uint64 private _tombstones;
 
     /// @inheritdoc IIdentity
     function setAdderMuted(bool muted) external onlyManager {
@@ -33,7 +38,10 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     /// @inheritdoc IIdentity
     function allowClaim(bytes32 claimId) external {
         if (msg.sender == adder() || !_senderHas(Purposes.CLAIM)) revert SenderDoesNotHaveClaimSignerKey();
-        if (_claims.headers[claimId] == ClaimHeader.TOMBSTONE) delete _claims.headers[claimId];
+        if (_claims.headers[claimId] == ClaimHeader.TOMBSTONE) {
+            delete _claims.headers[claimId];
+            --_tombstones;
+        }
         emit ClaimAllowed(claimId);
     }
 
@@ -59,7 +67,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
 
     /// @inheritdoc IERC735
     function removeClaim(bytes32 _claimId) external returns (bool success) {
-        Claim memory claim = _claims.read(_claimId);
+        Claim memory claim = _read(_claimId);
         if (claim.topic == 0) revert ClaimNotRegistered(_claimId);
         _remove(_claimId, claim, _writesAsHolder(claim.issuer));
         return true;
@@ -72,6 +80,21 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
         Claim memory claim = _claims.read(claimId);
         if (claim.topic == 0) revert ClaimNotRegistered(claimId);
         _remove(claimId, claim, false);
+    }
+
+    /// @inheritdoc IIdentity
+    function noteHosted(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
+        if (msg.sender != adder()) revert SenderIsNotAdder();
+        bytes32 claimId = _idOf(msg.sender, topic);
+        if (word == bytes32(0)) {
+            emit ClaimRemoved(claimId, topic, HOSTED, msg.sender, "", abi.encode(old), "");
+            return true;
+        }
+        if (adderMuted) revert AdderIsMuted();
+        if (_tombstones != 0 && _claims.headers[claimId] == ClaimHeader.TOMBSTONE) revert ClaimRemovedByHolder(claimId);
+        if (old == bytes32(0)) emit ClaimAdded(claimId, topic, HOSTED, msg.sender, "", abi.encode(word), "");
+        else emit ClaimChanged(claimId, topic, HOSTED, msg.sender, "", abi.encode(word), "");
+        return true;
     }
 
     /// @inheritdoc IERC735
@@ -87,14 +110,14 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
             string memory uri
         )
     {
-        Claim memory claim = _claims.read(_claimId);
+        Claim memory claim = _read(_claimId);
         return (claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
     }
 
     /// @inheritdoc IERC735
     function getClaimIdsByTopic(uint256 _topic) external view returns (bytes32[] memory claimIds) {
         bytes32 ofAdder = _idOf(adder(), _topic);
-        uint256 first = ClaimHeader.isClaim(_claims.headers[ofAdder]) ? 1 : 0;
+        uint256 first = _topic != 0 && _read(ofAdder).topic == _topic ? 1 : 0;
         TopicIndex.Index storage issuers = _issuers[_topic];
         claimIds = new bytes32[](first + issuers.count);
         if (first == 1) claimIds[0] = ofAdder;
@@ -137,6 +160,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
         if (old == ClaimHeader.TOMBSTONE && !asHolder) revert ClaimRemovedByHolder(claimId);
         _checkIssuer(claim);
 
+        if (old == ClaimHeader.TOMBSTONE) --_tombstones;
         _claims.write(claimId, old, claim, _codeThreshold());
         if (ClaimHeader.isClaim(old)) {
             emit ClaimChanged(
@@ -152,6 +176,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     function _remove(bytes32 claimId, Claim memory claim, bool asHolder) private {
         bool ofAdder = claim.issuer == adder();
         bytes32 rest = ofAdder && asHolder ? ClaimHeader.TOMBSTONE : bytes32(0);
+        if (rest != bytes32(0)) ++_tombstones;
         _claims.clear(claimId, _claims.headers[claimId], rest);
         if (!ofAdder) _issuers[claim.topic].remove(claim.issuer);
         emit ClaimRemoved(claimId, claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
@@ -177,6 +202,19 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
                 abi.encodeCall(IIdentity.isClaimValid, (address(this), claim.topic, claim.signature, claim.data));
             if (!BoundedCall.isTrue(claim.issuer, gasleft(), question)) revert InvalidClaim();
         }
+    }
+
+    /// @dev The claim that stands here, or else the one that the adder hosts.
+    function _read(bytes32 claimId) private view returns (Claim memory claim) {
+        if (_claims.headers[claimId] != bytes32(0)) return _claims.read(claimId);
+        address host = adder();
+        if (host == address(0)) return claim;
+        (bool success, bytes memory answer) =
+            BoundedCall.read(host, HOST_GAS, 64, abi.encodeCall(IClaimHost.hosted, (address(this), claimId)));
+        if (!success || answer.length != 64) return claim;
+        (uint256 topic, bytes32 word) = abi.decode(answer, (uint256, bytes32));
+        if (topic == 0 || _idOf(host, topic) != claimId) return claim;
+        return Claim(topic, HOSTED, host, "", abi.encode(word), "");
     }
 
     function _idOf(address issuer, uint256 topic) private pure returns (bytes32) {

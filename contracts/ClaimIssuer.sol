@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ClaimHolder} from "./ClaimHolder.sol";
-import {ClaimRevoker} from "./ClaimRevoker.sol";
+import {ClaimHost} from "./ClaimHost.sol";
 import {IdentityBase} from "./IdentityBase.sol";
 import {IClaimIssuer} from "./interfaces/IClaimIssuer.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
@@ -16,7 +16,7 @@ import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title The issuing identity
-contract ClaimIssuer is ClaimRevoker, EIP712 {
+contract ClaimIssuer is ClaimHost {
     bytes32 private constant CLAIM = keccak256("Claim(address identity,uint256 topic,bytes32 word)");
     uint256 private constant MAX_FIELD = 2048;
     uint256 private constant CODE_THRESHOLD = 96;
@@ -77,23 +77,23 @@ contract ClaimIssuer is ClaimRevoker, EIP712 {
         return interfaceId == type(IClaimIssuer).interfaceId || super.supportsInterface(interfaceId);
     }
 
-    /// @dev Told apart by length alone, so a signature of one form is never taken for the other.
+    /// @dev Told apart by length alone, so a signature of one form is never taken for another.
     function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
         internal
         view
         override
         returns (bool)
     {
-        if (_isRevoked(signature)) return false;
-        uint16 epoch = epochOf(identity, topic);
         if (signature.length == Signatures.FULL) {
-            return epoch == 0 && IdentityBase._isValid(identity, topic, signature, data);
+            return epochOf(identity, topic) == 0 && !_isRevoked(signature)
+                && IdentityBase._isValid(identity, topic, signature, data);
         }
         if (data.length != 32) return false;
         bytes32 word = bytes32(data);
-        if (!ClaimWord.isCurrent(word, epoch, block.timestamp)) return false;
-        address signer = Signatures.recoverCompact(claimDigest(identity, topic, word), signature);
-        return signer != address(0) && _isKeyFor(_keyOf(signer), Purposes.CLAIM, KeyTypes.CLAIMWRIGHT);
+        if (signature.length == 0) return _isHosted(identity, topic, word);
+        if (!ClaimWord.isCurrent(word, epochOf(identity, topic), block.timestamp)) return false;
+        address signer = _signerOf(claimDigest(identity, topic, word), signature);
+        return signer != address(0) && _termsOf(signer).admits(word, block.timestamp) && !_isRevoked(signature);
     }
 
     function _firstManager() internal pure override returns (address) {
@@ -108,11 +108,14 @@ contract ClaimIssuer is ClaimRevoker, EIP712 {
         return target == address(this) || target == address(FACTORY);
     }
 
-    function _identityFor(address wallet) private returns (address identity, bool exists) {
+    function _identityFor(address wallet) internal override returns (address identity, bool exists) {
         identity = FACTORY.getIdentity(wallet);
         if (identity != address(0)) return (identity, true);
-        identity = FACTORY.predict(wallet, address(this));
-        exists = _send(address(FACTORY), CREATE_GAS, abi.encodeCall(FACTORY.createFor, (wallet, address(this))));
+        bytes memory call = abi.encodeCall(FACTORY.createFor, (wallet, address(this)));
+        if (!BoundedCall.canAfford(CREATE_GAS)) revert NotEnoughGas();
+        identity = address(uint160(BoundedCall.sendForWord(address(FACTORY), CREATE_GAS, call)));
+        if (identity != address(0)) return (identity, true);
+        return (FACTORY.predict(wallet, address(this)), false);
     }
 
     function _add(address identity, ClaimInput calldata claim) private returns (bool) {
@@ -128,10 +131,5 @@ contract ClaimIssuer is ClaimRevoker, EIP712 {
 
     function _words(uint256 length) private pure returns (uint256) {
         return (length + 31) / 32;
-    }
-
-    function _send(address target, uint256 gasLimit, bytes memory data) private returns (bool) {
-        if (!BoundedCall.canAfford(gasLimit)) revert NotEnoughGas();
-        return BoundedCall.send(target, gasLimit, data);
     }
 }

@@ -5,6 +5,7 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {IClaimIssuerRegistry} from "./interfaces/IClaimIssuerRegistry.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
+import {IIdFactory} from "./interfaces/IIdFactory.sol";
 import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {ClaimTuple} from "./libraries/ClaimTuple.sol";
@@ -148,7 +149,7 @@ contract ClaimIssuerRegistry is IClaimIssuerRegistry, Ownable2Step {
     }
 
     function _identityOf(address factory, address wallet) private view returns (address) {
-        bytes memory question = abi.encodeCall(IIdentityFactory.getIdentity, (wallet));
+        bytes memory question = abi.encodeCall(IIdFactory.getIdentity, (wallet));
         (, uint256 word) = BoundedCall.readWord(factory, FACTORY_GAS, question);
         return word > type(uint160).max ? address(0) : address(uint160(word));
     }
@@ -181,7 +182,7 @@ contract ClaimIssuerRegistry is IClaimIssuerRegistry, Ownable2Step {
 
     /// @dev 0 where the claim does not say: it then counts for the identity's first wallet only.
     function _issuedAt(ClaimTuple.Claim memory claim) private pure returns (uint256) {
-        if (claim.signature.length != Signatures.COMPACT || claim.data.length != 32) return 0;
+        if (claim.signature.length == Signatures.FULL || claim.data.length != 32) return 0;
         bytes32 word = bytes32(claim.data);
         return ClaimWord.layoutOf(word) == ClaimWord.LAYOUT ? ClaimWord.issuedAt(word) : 0;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {IdentityBase} from "./IdentityBase.sol";
+import {ClaimSigners} from "./ClaimSigners.sol";
 import {IClaimIssuer} from "./interfaces/IClaimIssuer.sol";
 import {ClaimTuple} from "./libraries/ClaimTuple.sol";
 import {ClaimWord} from "./libraries/ClaimWord.sol";
@@ -9,8 +9,9 @@ import {Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title Taking claims back: by (identity, topic), which no holder can dodge, and by signature, as ONCHAINID does
-abstract contract ClaimRevoker is IClaimIssuer, IdentityBase {
-    mapping(address identity => mapping(uint256 topic => uint16)) private _epochs;
+abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
+    /// @dev The hosted word, or a word that has only the epoch: one slot has the state of (identity, topic), and a revocation replaces all of it.
+    mapping(address identity => mapping(uint256 topic => bytes32)) internal _records;
     mapping(bytes32 fingerprint => bool) private _revoked;
 
     /// @inheritdoc IClaimIssuer
@@ -73,7 +74,7 @@ abstract contract ClaimRevoker is IClaimIssuer, IdentityBase {
 
     /// @inheritdoc IClaimIssuer
     function epochOf(address identity, uint256 topic) public view returns (uint16) {
-        return _epochs[identity][topic];
+        return ClaimWord.epoch(_records[identity][topic]);
     }
 
     function _isRevoked(bytes memory signature) internal view returns (bool) {
@@ -86,9 +87,9 @@ abstract contract ClaimRevoker is IClaimIssuer, IdentityBase {
     }
 
     function _nextEpoch(address identity, uint256 topic) private {
-        uint16 epoch = _epochs[identity][topic];
+        uint16 epoch = epochOf(identity, topic);
         if (epoch == ClaimWord.LAST_EPOCH) revert EpochExhausted();
-        _epochs[identity][topic] = ++epoch;
+        _records[identity][topic] = ClaimWord.ofEpoch(++epoch);
         emit SubjectRevoked(identity, topic, epoch);
     }
 }

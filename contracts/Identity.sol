@@ -19,12 +19,12 @@ contract Identity is IdentityBase {
     }
 
     /// @inheritdoc IIdentity
-    function adder() public view override returns (address adder_) {
-        (, adder_) = _arguments();
+    function adder() public view override returns (address) {
+        return address(this) == IMPLEMENTATION ? address(0) : CloneArguments.ownAdder();
     }
 
-    function _firstManager() internal view override returns (address firstManager) {
-        (firstManager,) = _arguments();
+    function _firstManager() internal view override returns (address) {
+        return address(this) == IMPLEMENTATION ? address(0) : CloneArguments.ownFirstManager();
     }
 
     function _codeThreshold() internal view override returns (uint256) {
@@ -33,10 +33,5 @@ contract Identity is IdentityBase {
 
     function _isGuarded(address target) internal view override returns (bool) {
         return target == address(this) || target == FACTORY || target == adder();
-    }
-
-    function _arguments() private view returns (address firstManager, address adder_) {
-        if (address(this) == IMPLEMENTATION) return (address(0), address(0));
-        return CloneArguments.read(address(this));
     }
 }

@@ -5,23 +5,19 @@ import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
-import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {Identity} from "./Identity.sol";
+import {WalletLinks} from "./WalletLinks.sol";
+import {IIdFactory} from "./interfaces/IIdFactory.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
 import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
 import {CloneArguments} from "./libraries/CloneArguments.sol";
-import {Purposes} from "./libraries/Purposes.sol";
+import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 
-/// @title Makes identities and keeps the links of wallets
-/// @dev Its owner names deployers and nothing else: it has no power over an identity or a link that is there.
-contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
-    using EnumerableSet for EnumerableSet.AddressSet;
-
-    struct Link {
-        address identity;
-        uint64 since;
-    }
+/// @title Makes identities
+/// @dev Its owner names deployers and makes salted identities, and has no power over an identity or a link that is there.
+contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
+    using CloneArguments for bytes;
 
     /// @dev Three words: a signed claim without a uri. Higher where new state is dearer against code (EIP-8037: about 160).
     uint256 private constant CODE_THRESHOLD = 96;
@@ -31,9 +27,10 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
     address public immutable implementation;
     /// @inheritdoc IIdentityFactory
     mapping(address issuer => bool) public isDeployer;
-    mapping(address wallet => Link) private _links;
-    mapping(address identity => EnumerableSet.AddressSet) private _wallets;
-    mapping(address identity => mapping(address wallet => address proposer)) private _proposals;
+    /// @inheritdoc IIdFactory
+    mapping(address tokenFactory => bool) public isTokenFactory;
+    mapping(address identity => address token) private _tokens;
+    mapping(bytes32 salt => bool) private _saltTaken;
 
     constructor(address owner_) Ownable(owner_) EIP712("Claimwright IdentityFactory", "1") {
         implementation = address(new Identity(CODE_THRESHOLD));
@@ -41,10 +38,19 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
 
     /// @inheritdoc IIdentityFactory
     function createFor(address wallet, address adder) external returns (address identity) {
-        if (msg.sender != wallet && (msg.sender != adder || !isDeployer[msg.sender])) {
-            revert NotAllowedToCreate(msg.sender);
+        if (msg.sender != wallet) _checkDeployer(adder);
+        return _createFor(wallet, adder);
+    }
+
+    /// @inheritdoc IIdentityFactory
+    function createMany(address[] calldata wallets, address adder) external returns (address[] memory identities) {
+        _checkDeployer(adder);
+        identities = new address[](wallets.length);
+        for (uint256 i = 0; i < wallets.length; ++i) {
+            address wallet = wallets[i];
+            if (wallet == address(0) || getIdentity(wallet) != address(0)) continue;
+            if (predict(wallet, adder).code.length == 0) identities[i] = _createFor(wallet, adder);
         }
-        return _create(wallet, adder);
     }
 
     /// @inheritdoc IIdentityFactory
@@ -55,43 +61,59 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
         if (block.timestamp > deadline) revert Expired(deadline);
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(CONSENT, wallet, adder, deadline)));
         if (!_consents(wallet, digest, signature)) revert InvalidConsent();
-        return _create(wallet, adder);
+        return _createFor(wallet, adder);
     }
 
-    /// @inheritdoc IIdentityFactory
-    function proposeLink(address wallet) external {
-        if (wallet == address(0)) revert ZeroAddress();
-        address identity = _identityOfSender();
-        if (_links[wallet].identity != address(0)) revert WalletAlreadyLinkedToIdentity(wallet);
-        _proposals[identity][wallet] = msg.sender;
-        emit WalletLinkProposed(wallet, identity);
+    /// @inheritdoc IIdFactory
+    function createIdentity(address _wallet, string calldata _salt) external onlyOwner returns (address identity) {
+        if (_wallet == address(0)) revert ZeroAddress();
+        identity = _createSalted(_wallet, "OID", _salt);
+        _linkFirst(_wallet, identity);
     }
 
-    /// @inheritdoc IIdentityFactory
-    function withdrawLink(address wallet) external {
-        address identity = _identityOfSender();
-        if (_proposals[identity][wallet] == address(0)) revert LinkNotProposed(wallet, identity);
-        delete _proposals[identity][wallet];
-        emit WalletLinkWithdrawn(wallet, identity);
+    /// @inheritdoc IIdFactory
+    function createIdentityWithManagementKeys(
+        address _wallet,
+        string calldata _salt,
+        bytes32[] calldata _managementKeys
+    ) external onlyOwner returns (address identity) {
+        if (_wallet == address(0)) revert ZeroAddress();
+        if (_managementKeys.length == 0) revert EmptyListOfKeys();
+        // The factory is the first manager for as long as this takes.
+        identity = _createSalted(address(this), "OID", _salt);
+        for (uint256 i = 0; i < _managementKeys.length; ++i) {
+            if (_managementKeys[i] == _keyOf(_wallet)) revert WalletInManagementKeys();
+            IIdentity(identity).addKey(_managementKeys[i], Purposes.MANAGEMENT, KeyTypes.ECDSA);
+        }
+        IIdentity(identity).removeKey(_keyOf(address(this)), Purposes.MANAGEMENT);
+        _link(_wallet, identity);
     }
 
-    /// @inheritdoc IIdentityFactory
-    function acceptLink(address identity) external {
-        if (_links[msg.sender].identity != address(0)) revert WalletAlreadyLinkedToIdentity(msg.sender);
-        address proposer = _proposals[identity][msg.sender];
-        if (proposer == address(0) || !_manages(proposer, identity)) revert LinkNotProposed(msg.sender, identity);
-        delete _proposals[identity][msg.sender];
-        _link(msg.sender, identity);
+    /// @inheritdoc IIdFactory
+    function createTokenIdentity(address _token, address _tokenOwner, string calldata _salt)
+        external
+        returns (address identity)
+    {
+        if (!isTokenFactory[msg.sender] && msg.sender != owner()) revert OnlyFactoryOrOwnerCanCall();
+        if (_token == address(0) || _tokenOwner == address(0)) revert ZeroAddress();
+        identity = _createSalted(_tokenOwner, "Token", _salt);
+        _tokens[identity] = _token;
+        _linkToken(_token, identity);
     }
 
-    /// @inheritdoc IIdentityFactory
-    function unlinkWallet(address wallet) external {
-        address identity = _links[wallet].identity;
-        if (identity == address(0)) revert WalletNotLinked(wallet);
-        if (msg.sender != wallet && !_manages(msg.sender, identity)) revert NotAllowedToLink(msg.sender);
-        delete _links[wallet];
-        _wallets[identity].remove(wallet);
-        emit WalletUnlinked(wallet, identity);
+    /// @inheritdoc IIdFactory
+    function addTokenFactory(address _factory) external onlyOwner {
+        if (_factory == address(0)) revert ZeroAddress();
+        if (isTokenFactory[_factory]) revert AlreadyAFactory(_factory);
+        isTokenFactory[_factory] = true;
+        emit TokenFactoryAdded(_factory);
+    }
+
+    /// @inheritdoc IIdFactory
+    function removeTokenFactory(address _factory) external onlyOwner {
+        if (!isTokenFactory[_factory]) revert NotAFactory(_factory);
+        isTokenFactory[_factory] = false;
+        emit TokenFactoryRemoved(_factory);
     }
 
     /// @inheritdoc IIdentityFactory
@@ -101,69 +123,70 @@ contract IdentityFactory is IIdentityFactory, Ownable2Step, EIP712 {
         emit DeployerSet(issuer, allowed);
     }
 
-    /// @inheritdoc IIdentityFactory
-    function getIdentity(address wallet) external view returns (address) {
-        return _links[wallet].identity;
+    /// @inheritdoc IIdFactory
+    function getToken(address _identity) external view returns (address) {
+        return _tokens[_identity];
+    }
+
+    /// @inheritdoc IIdFactory
+    function isSaltTaken(string calldata _salt) external view returns (bool) {
+        return _saltTaken[keccak256(bytes(_salt))];
+    }
+
+    /// @inheritdoc IIdFactory
+    function implementationAuthority() external view returns (address) {
+        return address(this);
     }
 
     /// @inheritdoc IIdentityFactory
-    function getWallets(address identity) external view returns (address[] memory) {
-        return _wallets[identity].values();
-    }
-
-    /// @inheritdoc IIdentityFactory
-    function isFirstWallet(address wallet) external view returns (bool) {
-        address identity = _links[wallet].identity;
-        if (identity == address(0)) return false;
-        (address first,) = CloneArguments.read(identity);
-        return first == wallet;
-    }
-
-    /// @inheritdoc IIdentityFactory
-    function linkedAt(address wallet) external view returns (uint64) {
-        return _links[wallet].since;
+    function getImplementation() external view returns (address) {
+        return implementation;
     }
 
     /// @inheritdoc IIdentityFactory
     /// @dev No bookkeeping: an address that follows from what its own code says can only have been made here.
-    function isIdentity(address identity) public view returns (bool) {
-        if (identity.code.length != CloneArguments.CLONE_SIZE) return false;
-        (address wallet, address adder) = CloneArguments.read(identity);
-        return predict(wallet, adder) == identity;
+    function isIdentity(address identity) public view override returns (bool) {
+        bytes memory arguments = CloneArguments.read(identity);
+        return arguments.length != 0 && _predict(arguments, arguments.salt()) == identity;
     }
 
     /// @inheritdoc IIdentityFactory
     function predict(address wallet, address adder) public view returns (address) {
-        return Clones.predictDeterministicAddressWithImmutableArgs(
-            implementation, CloneArguments.encode(wallet, adder), bytes32(0)
-        );
+        return _predict(CloneArguments.encode(wallet, adder), bytes32(0));
     }
 
-    function _create(address wallet, address adder) private returns (address identity) {
+    function _createFor(address wallet, address adder) private returns (address identity) {
         if (wallet == address(0)) revert ZeroAddress();
-        if (_links[wallet].identity != address(0)) revert WalletAlreadyLinkedToIdentity(wallet);
-        identity = predict(wallet, adder);
+        _checkUnlinked(wallet);
+        bytes memory arguments = CloneArguments.encode(wallet, adder);
+        identity = _predict(arguments, bytes32(0));
         if (identity.code.length != 0) revert IdentityExists(identity);
-        Clones.cloneDeterministicWithImmutableArgs(implementation, CloneArguments.encode(wallet, adder), bytes32(0));
+        _deploy(arguments, bytes32(0));
+        _linkFirst(wallet, identity);
+    }
+
+    function _createSalted(address firstManager, string memory prefix, string calldata salt)
+        private
+        returns (address identity)
+    {
+        if (bytes(salt).length == 0) revert EmptySalt();
+        bytes32 hash = keccak256(abi.encodePacked(prefix, salt));
+        if (_saltTaken[hash]) revert SaltTaken(string.concat(prefix, salt));
+        _saltTaken[hash] = true;
+        return _deploy(CloneArguments.encodeSalted(firstManager, hash), hash);
+    }
+
+    function _deploy(bytes memory arguments, bytes32 salt) private returns (address identity) {
+        identity = Clones.cloneDeterministicWithImmutableArgs(implementation, arguments, salt);
         emit Deployed(identity);
-        _link(wallet, identity);
     }
 
-    function _link(address wallet, address identity) private {
-        _links[wallet] = Link({identity: identity, since: uint64(block.timestamp)});
-        _wallets[identity].add(wallet);
-        emit WalletLinked(wallet, identity);
+    function _predict(bytes memory arguments, bytes32 salt) private view returns (address) {
+        return Clones.predictDeterministicAddressWithImmutableArgs(implementation, arguments, salt);
     }
 
-    function _identityOfSender() private view returns (address identity) {
-        identity = isIdentity(msg.sender) ? msg.sender : _links[msg.sender].identity;
-        if (identity == address(0) || !_manages(msg.sender, identity)) revert NotAllowedToLink(msg.sender);
-    }
-
-    /// @dev `identity` is one that was made here: its code is ours.
-    function _manages(address account, address identity) private view returns (bool) {
-        bytes32 key = keccak256(abi.encode(account));
-        return account == identity || IIdentity(identity).keyHasPurpose(key, Purposes.MANAGEMENT);
+    function _checkDeployer(address adder) private view {
+        if (msg.sender != adder || !isDeployer[msg.sender]) revert NotAllowedToCreate(msg.sender);
     }
 
     /// @dev The plain signature first: an account with code may have a key too (EIP-7702).

@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {IERC734} from "./interfaces/IERC734.sol";
 import {KeySlot, KeySlots} from "./libraries/KeySlot.sol";
+import {SignerTerms} from "./libraries/SignerTerms.sol";
 import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 
 /// @title The keys of an identity (ERC-734)
@@ -10,7 +11,7 @@ import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 abstract contract KeyHolder is IERC734 {
     mapping(bytes32 key => KeySlot) private _keys;
     mapping(uint256 place => bytes32 key) private _keyList; // the keys with a purpose in storage
-    uint64 private _keyCount;
+    uint24 private _keyCount;
     uint64 private _storedManagers;
 
     modifier onlyManager() {
@@ -96,7 +97,7 @@ abstract contract KeyHolder is IERC734 {
 
     function _addKey(bytes32 key, uint256 purpose, uint256 keyType) internal {
         if (key == bytes32(0) || key == _keyOf(address(0))) revert ZeroKey();
-        if (keyType > type(uint64).max) revert KeyTypeOutOfRange(keyType);
+        if (keyType > type(uint16).max) revert KeyTypeOutOfRange(keyType);
         uint256 bit = _bit(purpose);
         KeySlot slot = _keys[key];
         uint256 purposes = _purposesOf(key, slot);
@@ -106,9 +107,9 @@ abstract contract KeyHolder is IERC734 {
 
         if (purpose == Purposes.MANAGEMENT) ++_storedManagers;
         if (slot.purposes() == 0) {
-            uint64 place = _keyCount++;
+            uint24 place = _keyCount++;
             _keyList[place] = key;
-            slot = KeySlots.make(place, uint64(keyType), slot.tombstone());
+            slot = KeySlots.make(place, uint16(keyType), slot.tombstone());
         }
         _keys[key] = slot.with(bit);
         emit KeyAdded(key, purpose, keyType);
@@ -133,9 +134,19 @@ abstract contract KeyHolder is IERC734 {
         return keccak256(abi.encode(account));
     }
 
+    function _termsOfKey(bytes32 key) internal view returns (SignerTerms) {
+        return _keys[key].terms();
+    }
+
+    /// @dev For a key with a purpose in storage.
+    function _setTerms(bytes32 key, SignerTerms terms) internal {
+        if (_keys[key].purposes() == 0) revert KeyNotRegistered(key);
+        _keys[key] = _keys[key].under(terms);
+    }
+
     /// @dev The last key takes the place that is free.
-    function _unlist(uint64 place) private {
-        uint64 last = --_keyCount;
+    function _unlist(uint24 place) private {
+        uint24 last = --_keyCount;
         if (place != last) {
             bytes32 key = _keyList[last];
             _keyList[place] = key;
@@ -155,14 +166,14 @@ abstract contract KeyHolder is IERC734 {
     }
 
     function _isFirstManager(bytes32 key, KeySlot slot) private view returns (bool) {
-        if (slot.isTombstone()) return false;
+        if (slot.tombstone() != 0) return false;
         address first = _firstManager();
         return first != address(0) && key == _keyOf(first);
     }
 
     function _firstManagerStands() private view returns (bool) {
         address first = _firstManager();
-        return first != address(0) && !_keys[_keyOf(first)].isTombstone();
+        return first != address(0) && _keys[_keyOf(first)].tombstone() == 0;
     }
 
     function _bit(uint256 purpose) private pure returns (uint256 bit) {

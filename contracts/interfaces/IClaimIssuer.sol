@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.20;
 
-import {IIdentity} from "./IIdentity.sol";
+import {IClaimHost} from "./IClaimHost.sol";
+import {IClaimSigners} from "./IClaimSigners.sol";
 
 /// @title The issuing identity: says what is valid, revokes by (identity, topic), makes identities and adds claims in batches
 /// @notice Signed form: `data` is the claim word (32 bytes, see ClaimWord), `signature` 64 bytes r|vs (EIP-2098) over the EIP-712 struct
 /// `Claim(address identity,uint256 topic,bytes32 word)` in the domain {"Claimwright", "1", chainId, this}, by a key of type 712 with purpose 3.
 /// Legacy form: 65 bytes as ONCHAINID, by a key of type 1, and only for an (identity, topic) that was never revoked.
+/// Contract signers: `data` is the claim word, `signature` the contract's address and what its ERC-1271 function takes, together more than 65 bytes.
+/// Hosted form: `data` is the word that stands here, `signature` empty (IClaimHost).
 /// The epoch of (identity, topic) counts its revocations; a word is valid only in the epoch that it names.
-interface IClaimIssuer is IIdentity {
+interface IClaimIssuer is IClaimSigners, IClaimHost {
     /// @notice A claim to be added; its issuer is this contract.
     struct ClaimInput {
         uint256 topic;

@@ -14,6 +14,7 @@ interface IIdentity is IERC734, IERC735, IERC165 {
     event ClaimAllowed(bytes32 indexed claimId);
 
     error AdderIsMuted();
+    error SenderIsNotAdder();
     error ClaimRemovedByHolder(bytes32 claimId);
     error InitialKeyAlreadySetup();
     error ZeroAddress();
@@ -44,6 +45,10 @@ interface IIdentity is IERC734, IERC735, IERC165 {
 
     /// @notice Removes the sender's own claim on `topic`: an issuer needs no key for that.
     function removeClaimAsIssuer(uint256 topic) external;
+
+    /// @notice Tells of a claim that the adder hosts: `old` and `word` are the words before and after, zero for none. Only the adder.
+    /// @dev Writes nothing: what `getClaim` shows of it is read from the adder.
+    function noteHosted(uint256 topic, bytes32 old, bytes32 word) external returns (bool);
 
     /// @notice Always reverts: the first manager stands in the code of the clone.
     function initialize(address initialManagementKey) external;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.20;
 
+import {IIdFactory} from "./IIdFactory.sol";
+
 /// @title Makes identities and says which wallet belongs to which
-/// @notice A wallet is linked to at most one identity. The address of an identity depends on its first wallet and its adder only.
-interface IIdentityFactory {
-    event Deployed(address indexed _addr);
-    event WalletLinked(address indexed wallet, address indexed identity);
-    event WalletUnlinked(address indexed wallet, address indexed identity);
+/// @notice A wallet is linked to at most one identity. The address of an identity depends on its first wallet and its adder only;
+/// that of one made with a salt, on its manager and the salt.
+interface IIdentityFactory is IIdFactory {
     event WalletLinkProposed(address indexed wallet, address indexed identity);
     event WalletLinkWithdrawn(address indexed wallet, address indexed identity);
     event DeployerSet(address indexed issuer, bool allowed);
@@ -19,6 +19,8 @@ interface IIdentityFactory {
     error NotAllowedToCreate(address sender);
     error NotAllowedToLink(address sender);
     error LinkNotProposed(address wallet, address identity);
+    /// @notice 100 further wallets.
+    error MaxWalletsPerIdentityExceeded();
     error Expired(uint256 deadline);
     error InvalidConsent();
 
@@ -33,6 +35,14 @@ interface IIdentityFactory {
         external
         returns (address identity);
 
+    /// @notice One `createFor` for each wallet by one deployer. A wallet that is linked or whose identity exists is passed over, and so is address zero.
+    /// @return identities in the order of the wallets; zero where one was passed over
+    function createMany(address[] calldata wallets, address adder) external returns (address[] memory identities);
+
+    /// @notice Links the sender to an identity made elsewhere, of which it is a manager. `isIdentity` stays false, and as for any further wallet only
+    /// claims issued after the link count.
+    function adopt(address identity) external;
+
     /// @notice Proposes `wallet` for the sender's identity: the one that a manager is linked to, or the identity itself (by `execute`).
     function proposeLink(address wallet) external;
 
@@ -42,9 +52,6 @@ interface IIdentityFactory {
     /// @notice Links the sender to `identity`. The proposal counts only while who made it is still a manager.
     function acceptLink(address identity) external;
 
-    /// @notice Sent by that wallet, by a manager of its identity, or by the identity.
-    function unlinkWallet(address wallet) external;
-
     /// @notice Lets a ClaimIssuer make identities that name it as the adder. Only the owner.
     function setDeployer(address issuer, bool allowed) external;
 
@@ -52,11 +59,6 @@ interface IIdentityFactory {
 
     /// @notice Where `createFor(wallet, adder)` puts the identity.
     function predict(address wallet, address adder) external view returns (address);
-
-    /// @notice The zero address if the wallet is not linked.
-    function getIdentity(address wallet) external view returns (address);
-
-    function getWallets(address identity) external view returns (address[] memory);
 
     /// @notice Whether this factory made it. Never reverts.
     function isIdentity(address identity) external view returns (bool);
@@ -68,4 +70,7 @@ interface IIdentityFactory {
     function linkedAt(address wallet) external view returns (uint64);
 
     function implementation() external view returns (address);
+
+    /// @notice As `implementation`, for callers of ONCHAINID's implementation authority.
+    function getImplementation() external view returns (address);
 }

@@ -20,6 +20,16 @@ library BoundedCall {
         }
     }
 
+    /// @notice Calls with a fixed gas and copies one word of what comes back; zero if it reverts or answers anything but one word.
+    function sendForWord(address target, uint256 gasLimit, bytes memory data) internal returns (uint256 word) {
+        assembly ("memory-safe") {
+            let success := call(gasLimit, target, 0, add(data, 0x20), mload(data), 0, 0x20)
+            if and(success, eq(returndatasize(), 0x20)) {
+                word := mload(0)
+            }
+        }
+    }
+
     /// @notice Asks for at most `maxSize` bytes.
     /// @return success it did not revert and the answer fits; else `answer` is empty
     function read(address target, uint256 gasLimit, uint256 maxSize, bytes memory data)

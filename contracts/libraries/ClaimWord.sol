@@ -16,6 +16,11 @@ library ClaimWord {
         return bytes32(abi.encodePacked(LAYOUT, epoch_, issuedAt_, expiresAt_, commitment_));
     }
 
+    /// @notice No claim, only the epoch.
+    function ofEpoch(uint16 epoch_) internal pure returns (bytes32) {
+        return bytes32(uint256(epoch_) << 232);
+    }
+
     function unpack(bytes32 word)
         internal
         pure

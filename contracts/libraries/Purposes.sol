@@ -14,4 +14,6 @@ library KeyTypes {
     uint256 internal constant ECDSA = 1;
     /// @dev Signs claim words (EIP-712) only: such a key cannot be used for the older form, which anybody could replay.
     uint256 internal constant CLAIMWRIGHT = 712;
+    /// @dev Signs claim words too, and is a contract that answers ERC-1271.
+    uint256 internal constant CONTRACT = 1271;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
@@ -44,6 +45,11 @@ library Signatures {
     function lengthen(bytes memory signature) internal pure returns (bytes memory) {
         bytes32 vs = _word(signature, 32);
         return abi.encodePacked(_word(signature, 0), vs & S_MASK, uint8(27 + (uint256(vs) >> 255)));
+    }
+
+    /// @notice A contract's address and what is for it; more than 20 bytes.
+    function split(bytes memory signature) internal pure returns (address signer, bytes memory rest) {
+        return (address(bytes20(_word(signature, 0))), Bytes.slice(signature, 20));
     }
 
     /// @notice One number for all encodings of one signature: either length, either s, v as 0/1 or 27/28.

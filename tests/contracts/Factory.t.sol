@@ -4,6 +4,7 @@ pragma solidity ^0.8.24;
 import {BaseTest} from "./Base.t.sol";
 import {Wallet} from "./Hostile.sol";
 import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
+import {IIdFactory} from "../../contracts/interfaces/IIdFactory.sol";
 import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 
@@ -28,9 +29,9 @@ contract FactoryTest is BaseTest {
         address predicted = factory.predict(holder, address(issuer));
         assertFalse(factory.isIdentity(predicted));
         vm.expectEmit(address(factory));
-        emit IIdentityFactory.Deployed(predicted);
+        emit IIdFactory.Deployed(predicted);
         vm.expectEmit(address(factory));
-        emit IIdentityFactory.WalletLinked(holder, predicted);
+        emit IIdFactory.WalletLinked(holder, predicted);
         IIdentity identity = newIdentity();
         assertEq(address(identity), predicted);
         assertEq(identity.adder(), address(issuer));

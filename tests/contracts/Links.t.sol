@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {BaseTest} from "./Base.t.sol";
 import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
+import {IIdFactory} from "../../contracts/interfaces/IIdFactory.sol";
 import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
 
 contract LinksTest is BaseTest {
@@ -92,7 +93,7 @@ contract LinksTest is BaseTest {
         vm.expectRevert(abi.encodeWithSelector(IIdentityFactory.NotAllowedToLink.selector, stranger));
         factory.unlinkWallet(further);
         vm.expectEmit(address(factory));
-        emit IIdentityFactory.WalletUnlinked(further, address(identity));
+        emit IIdFactory.WalletUnlinked(further, address(identity));
         vm.prank(holder);
         factory.unlinkWallet(further);
         vm.prank(further);

@@ -7,6 +7,7 @@ import {ClaimGated} from "../../contracts/examples/ClaimGated.sol";
 import {IClaimIssuer} from "../../contracts/interfaces/IClaimIssuer.sol";
 import {IERC735} from "../../contracts/interfaces/IERC735.sol";
 import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
+import {IIdFactory} from "../../contracts/interfaces/IIdFactory.sol";
 import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
 import {ClaimTuple} from "../../contracts/libraries/ClaimTuple.sol";
 
@@ -21,7 +22,7 @@ contract RegistryTest is BaseTest {
     /// @dev A hostile identity that the first trusted factory vouches for.
     function vouchedFor(address wallet, address identity) internal returns (Parrot careless) {
         careless = new Parrot();
-        careless.teach(IIdentityFactory.getIdentity.selector, abi.encode(identity));
+        careless.teach(IIdFactory.getIdentity.selector, abi.encode(identity));
         careless.teach(IIdentityFactory.isIdentity.selector, abi.encode(true));
         careless.teach(IIdentityFactory.isFirstWallet.selector, abi.encode(true));
         vm.prank(owner);
@@ -180,7 +181,7 @@ contract RegistryTest is BaseTest {
         assertFalse(registry.isVerified(further, TOPIC));
         assertFalse(registry.isVerifiedIdentity(address(all), TOPIC));
         Parrot odd = new Parrot();
-        odd.teach(IIdentityFactory.getIdentity.selector, getIdentity);
+        odd.teach(IIdFactory.getIdentity.selector, getIdentity);
         vm.prank(owner);
         registry.addFactory(address(odd));
         assertFalse(registry.isVerified(further, TOPIC));

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {ClaimRevoker} from "./ClaimRevoker.sol";
+import {IClaimHost} from "./interfaces/IClaimHost.sol";
+import {IIdentity} from "./interfaces/IIdentity.sol";
+import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {ClaimWord} from "./libraries/ClaimWord.sol";
+import {NonceMap} from "./libraries/NonceMap.sol";
+import {Purposes} from "./libraries/Purposes.sol";
+import {SignerTerms} from "./libraries/SignerTerms.sol";
+
+/// @title Claims kept here, one word each, and shown by the identities
+abstract contract ClaimHost is ClaimRevoker, EIP712 {
+    using NonceMap for NonceMap.Map;
+
+    bytes32 private constant ISSUE = keccak256("Issue(uint256 topic,bytes32 items,uint256 nonce,uint256 deadline)");
+    bytes32 private constant ONBOARD = keccak256("Onboard(uint256 topic,bytes32 items,uint256 nonce,uint256 deadline)");
+    bytes32 private constant REVOKE =
+        keccak256("RevokeHosted(uint256 topic,bytes32 items,uint256 nonce,uint256 deadline)");
+
+    /// @inheritdoc IClaimHost
+    uint256 public constant NOTE_GAS = 50_000;
+    uint256 private constant WITHDRAW_GAS = 1_000_000;
+
+    mapping(bytes32 claimId => uint256 topic) private _topics; // of those that were ever hosted
+    mapping(address signer => NonceMap.Map) private _nonces;
+
+    /// @inheritdoc IClaimHost
+    function issue(uint256 topic, Hosted[] calldata items, Authorization calldata authorization)
+        external
+        onlyOperator
+        nonReentrant
+    {
+        SignerTerms terms = _authorize(ISSUE, topic, keccak256(abi.encode(items)), authorization);
+        _openTopic(topic);
+        for (uint256 i = 0; i < items.length; ++i) {
+            if (!_host(items[i].subject, topic, items[i].word, terms)) emit ClaimFailed(items[i].subject, topic, i);
+        }
+    }
+
+    /// @inheritdoc IClaimHost
+    function onboardHosted(uint256 topic, Hosted[] calldata items, Authorization calldata authorization)
+        external
+        onlyOperator
+        nonReentrant
+    {
+        SignerTerms terms = _authorize(ONBOARD, topic, keccak256(abi.encode(items)), authorization);
+        _openTopic(topic);
+        for (uint256 i = 0; i < items.length; ++i) {
+            (address identity, bool exists) = _identityFor(items[i].subject);
+            if (!exists || !_host(identity, topic, items[i].word, terms)) emit ClaimFailed(identity, topic, i);
+        }
+    }
+
+    /// @inheritdoc IClaimHost
+    function revokeHosted(uint256 topic, address[] calldata identities, Authorization calldata authorization)
+        external
+        onlyOperator
+        nonReentrant
+    {
+        _authorize(REVOKE, topic, keccak256(abi.encode(identities)), authorization);
+        for (uint256 i = 0; i < identities.length; ++i) {
+            bytes32 old = _records[identities[i]][topic];
+            if (ClaimWord.epoch(old) == ClaimWord.LAST_EPOCH) continue; // nothing is valid there
+            _records[identities[i]][topic] = ClaimWord.ofEpoch(ClaimWord.epoch(old) + 1);
+            if (ClaimWord.layoutOf(old) != ClaimWord.LAYOUT || !_note(identities[i], topic, old, bytes32(0))) {
+                emit SubjectRevoked(identities[i], topic, ClaimWord.epoch(old) + 1);
+            }
+        }
+    }
+
+    /// @inheritdoc IClaimHost
+    function withdraw(uint256 topic, address[] calldata identities) external onlyOperator nonReentrant {
+        bytes memory call = abi.encodeCall(IIdentity.removeClaimAsIssuer, (topic));
+        for (uint256 i = 0; i < identities.length; ++i) {
+            if (!_send(identities[i], WITHDRAW_GAS, call)) emit ClaimFailed(identities[i], topic, i);
+        }
+    }
+
+    /// @inheritdoc IClaimHost
+    function cancelAuthorization(address signer, uint256 nonce) external {
+        if (msg.sender != signer && !isGuardian[msg.sender] && !_senderHas(Purposes.MANAGEMENT)) {
+            revert SenderIsNotGuardian();
+        }
+        if (!_nonces[signer].use(nonce)) revert NonceUsed(signer, nonce);
+        emit AuthorizationCancelled(signer, nonce);
+    }
+
+    /// @inheritdoc IClaimHost
+    function isNonceUsed(address signer, uint256 nonce) external view returns (bool) {
+        return _nonces[signer].isUsed(nonce);
+    }
+
+    /// @inheritdoc IClaimHost
+    function hosted(address identity, bytes32 claimId) external view returns (uint256 topic, bytes32 word) {
+        topic = _topics[claimId];
+        word = _records[identity][topic];
+        if (topic == 0 || ClaimWord.layoutOf(word) != ClaimWord.LAYOUT) return (0, 0);
+    }
+
+    /// @dev The identity of a wallet, made if it is absent; the address where it would be if that fails.
+    function _identityFor(address wallet) internal virtual returns (address identity, bool exists);
+
+    function _send(address target, uint256 gasLimit, bytes memory data) internal returns (bool) {
+        if (!BoundedCall.canAfford(gasLimit)) revert NotEnoughGas();
+        return BoundedCall.send(target, gasLimit, data);
+    }
+
+    /// @dev Whether the word is the one that is hosted, and current.
+    function _isHosted(address identity, uint256 topic, bytes32 word) internal view returns (bool) {
+        return _records[identity][topic] == word && ClaimWord.isCurrent(word, ClaimWord.epoch(word), block.timestamp);
+    }
+
+    function _host(address identity, uint256 topic, bytes32 word, SignerTerms terms) private returns (bool noted) {
+        bytes32 old = _records[identity][topic];
+        if (!ClaimWord.isCurrent(word, ClaimWord.epoch(old), block.timestamp)) return false;
+        if (!terms.admits(word, block.timestamp)) return false;
+        _records[identity][topic] = word;
+        noted = _note(identity, topic, old, word);
+        if (!noted) _records[identity][topic] = old; // muted, removed by the holder, or no identity that reads from here
+    }
+
+    function _note(address identity, uint256 topic, bytes32 old, bytes32 word) private returns (bool) {
+        if (ClaimWord.layoutOf(old) != ClaimWord.LAYOUT) old = bytes32(0);
+        return _send(identity, NOTE_GAS, abi.encodeCall(IIdentity.noteHosted, (topic, old, word)));
+    }
+
+    function _authorize(bytes32 kind, uint256 topic, bytes32 items, Authorization calldata authorization)
+        private
+        returns (SignerTerms terms)
+    {
+        (uint256 nonce, uint256 deadline) = (authorization.nonce, authorization.deadline);
+        if (block.timestamp > deadline) revert AuthorizationExpired(deadline);
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(kind, topic, items, nonce, deadline)));
+        address signer = _signerOf(digest, authorization.signature);
+        terms = _termsOf(signer);
+        if (signer == address(0) || terms.isSuspended()) revert NotAuthorized();
+        if (!_nonces[signer].use(nonce)) revert NonceUsed(signer, nonce);
+    }
+
+    function _openTopic(uint256 topic) private {
+        if (topic == 0) revert ZeroTopic();
+        bytes32 claimId = keccak256(abi.encode(address(this), topic));
+        if (_topics[claimId] != 0) return;
+        _topics[claimId] = topic;
+        emit HostedTopicOpened(topic);
+    }
+}
