@@ -142,7 +142,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     function _codeThreshold() internal view virtual returns (uint256);
 
     /// @dev Whether this identity vouches for the claim. Never reverts.
-    function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
+    function _isValid(address identity, uint256 topic, bytes calldata signature, bytes calldata data)
         internal
         view
         virtual
@@ -196,7 +196,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     function _checkIssuer(Claim memory claim) private view {
         if (claim.issuer == address(this)) {
             if (_senderHas(Purposes.MANAGEMENT)) return;
-            if (!_isValid(address(this), claim.topic, claim.signature, claim.data)) revert InvalidClaim();
+            if (!this.isClaimValid(address(this), claim.topic, claim.signature, claim.data)) revert InvalidClaim();
         } else {
             bytes memory question =
                 abi.encodeCall(IIdentity.isClaimValid, (address(this), claim.topic, claim.signature, claim.data));

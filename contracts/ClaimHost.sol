@@ -134,8 +134,8 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
         (uint256 nonce, uint256 deadline) = (authorization.nonce, authorization.deadline);
         if (block.timestamp > deadline) revert AuthorizationExpired(deadline);
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(kind, topic, items, nonce, deadline)));
-        address signer = _signerOf(digest, authorization.signature);
-        terms = _termsOf(signer);
+        address signer;
+        (signer, terms) = _signerOf(digest, authorization.signature);
         if (signer == address(0) || terms.isSuspended()) revert NotAuthorized();
         if (!_nonces[signer].use(nonce)) revert NonceUsed(signer, nonce);
     }

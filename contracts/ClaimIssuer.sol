@@ -14,6 +14,7 @@ import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {ClaimWord} from "./libraries/ClaimWord.sol";
 import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {SignerTerms} from "./libraries/SignerTerms.sol";
 
 /// @title The issuing identity
 contract ClaimIssuer is ClaimHost {
@@ -78,7 +79,7 @@ contract ClaimIssuer is ClaimHost {
     }
 
     /// @dev Told apart by length alone, so a signature of one form is never taken for another.
-    function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
+    function _isValid(address identity, uint256 topic, bytes calldata signature, bytes calldata data)
         internal
         view
         override
@@ -92,8 +93,8 @@ contract ClaimIssuer is ClaimHost {
         bytes32 word = bytes32(data);
         if (signature.length == 0) return _isHosted(identity, topic, word);
         if (!ClaimWord.isCurrent(word, epochOf(identity, topic), block.timestamp)) return false;
-        address signer = _signerOf(claimDigest(identity, topic, word), signature);
-        return signer != address(0) && _termsOf(signer).admits(word, block.timestamp) && !_isRevoked(signature);
+        (address signer, SignerTerms terms) = _signerOf(claimDigest(identity, topic, word), signature);
+        return signer != address(0) && terms.admits(word, block.timestamp) && !_isMarked(keccak256(signature));
     }
 
     function _firstManager() internal pure override returns (address) {

@@ -57,7 +57,7 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
             revert ClaimNotRegistered(_claimId);
         }
         // A hostile identity could show somebody else's signature: only one that is ours for this very claim is marked.
-        if (_isValid(_identity, claim.topic, claim.signature, claim.data)) _revoke(claim.signature);
+        if (this.isClaimValid(_identity, claim.topic, claim.signature, claim.data)) _revoke(claim.signature);
         _nextEpoch(_identity, claim.topic);
         return true;
     }
@@ -78,7 +78,11 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     }
 
     function _isRevoked(bytes memory signature) internal view returns (bool) {
-        return _revoked[Signatures.fingerprint(signature)];
+        return _isMarked(Signatures.fingerprint(signature));
+    }
+
+    function _isMarked(bytes32 fingerprint) internal view returns (bool) {
+        return _revoked[fingerprint];
     }
 
     function _revoke(bytes memory signature) private {

@@ -56,24 +56,24 @@ abstract contract ClaimSigners is IClaimSigners, IdentityBase {
         return (terms.issuedFrom(), terms.issuedUntil(), terms.maxLifeDays(), terms.isSuspended());
     }
 
-    /// @dev The signer of `digest`, if it is one of ours: 64 bytes by a key of type 712, or more than 65 by a contract of type 1271, whose address they
-    /// begin with. Never reverts.
-    function _signerOf(bytes32 digest, bytes memory signature) internal view returns (address signer) {
-        uint256 keyType = KeyTypes.CLAIMWRIGHT;
-        if (signature.length > Signatures.FULL) {
-            keyType = KeyTypes.CONTRACT;
-            bytes memory rest;
-            (signer, rest) = Signatures.split(signature);
-            bytes memory question = abi.encodeCall(IERC1271.isValidSignature, (digest, rest));
-            (, uint256 answer) = BoundedCall.readWord(signer, SIGNER_GAS, question);
-            if (bytes32(answer) != bytes32(IERC1271.isValidSignature.selector)) return address(0);
-        } else {
-            signer = Signatures.recoverCompact(digest, signature);
-        }
-        if (signer == address(0) || !_isKeyFor(_keyOf(signer), Purposes.CLAIM, keyType)) return address(0);
+    /// @dev The signer of `digest` and its terms, if it is one of ours: 64 bytes by a key of type 712, or more than 65 by a contract of type 1271, whose
+    /// address they begin with. Never reverts.
+    function _signerOf(bytes32 digest, bytes calldata signature) internal view returns (address, SignerTerms) {
+        (address signer, uint256 keyType) = signature.length > Signatures.FULL
+            ? (_contractSigner(digest, signature), KeyTypes.CONTRACT)
+            : (Signatures.recoverCompact(digest, signature), KeyTypes.CLAIMWRIGHT);
+        (bool found, SignerTerms terms) = _isKeyFor(_keyOf(signer), Purposes.CLAIM, keyType);
+        return (found ? signer : address(0), terms);
     }
 
     function _termsOf(address signer) internal view returns (SignerTerms) {
         return _termsOfKey(_keyOf(signer));
+    }
+
+    function _contractSigner(bytes32 digest, bytes calldata signature) private view returns (address signer) {
+        signer = address(bytes20(signature));
+        bytes memory question = abi.encodeCall(IERC1271.isValidSignature, (digest, signature[20:]));
+        (, uint256 answer) = BoundedCall.readWord(signer, SIGNER_GAS, question);
+        if (bytes32(answer) != bytes32(IERC1271.isValidSignature.selector)) return address(0);
     }
 }

@@ -52,6 +52,24 @@ abstract contract Executor is KeyHolder, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IERC734
+    function executeBatch(Call[] calldata calls)
+        external
+        payable
+        nonReentrant
+        returns (uint256[] memory executionIds)
+    {
+        executionIds = new uint256[](calls.length);
+        for (uint256 i = 0; i < calls.length; ++i) {
+            Call calldata call = calls[i];
+            if (!_mayRun(call.to)) revert SenderDoesNotHaveActionKey();
+            executionIds[i] = _nextId++;
+            emit ExecutionRequested(executionIds[i], call.to, call.value, call.data);
+            emit Approved(executionIds[i], true);
+            _run(executionIds[i], call.to, call.value, call.data);
+        }
+    }
+
+    /// @inheritdoc IERC734
     function approve(uint256 _id, bool _approve) external nonReentrant returns (bool success) {
         if (_id >= _nextId) revert InvalidRequestId();
         Request storage request = _requests[_id];

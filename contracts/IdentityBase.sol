@@ -34,7 +34,7 @@ abstract contract IdentityBase is Executor, ClaimHolder {
     }
 
     /// @dev The form that ONCHAINID knows.
-    function _isValid(address identity, uint256 topic, bytes memory signature, bytes memory data)
+    function _isValid(address identity, uint256 topic, bytes calldata signature, bytes calldata data)
         internal
         view
         virtual

@@ -192,8 +192,7 @@ contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
     /// @dev The plain signature first: an account with code may have a key too (EIP-7702).
     function _consents(address wallet, bytes32 digest, bytes calldata signature) private view returns (bool) {
         if (wallet == address(0)) return false;
-        if (Signatures.recoverFull(digest, signature) == wallet) return true;
-        if (Signatures.recoverCompact(digest, signature) == wallet) return true;
+        if (Signatures.recover(digest, signature) == wallet) return true;
         return wallet.code.length != 0 && SignatureChecker.isValidERC1271SignatureNow(wallet, digest, signature);
     }
 }

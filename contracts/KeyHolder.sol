@@ -119,10 +119,10 @@ abstract contract KeyHolder is IERC734 {
         return msg.sender == address(this) || keyHasPurpose(_keyOf(msg.sender), purpose);
     }
 
-    /// @dev The purpose itself, not MANAGEMENT in its place, and a key of that type.
-    function _isKeyFor(bytes32 key, uint256 purpose, uint256 keyType) internal view returns (bool) {
+    /// @dev A key for the purpose itself, not with MANAGEMENT in its place, and of that type; and under which terms.
+    function _isKeyFor(bytes32 key, uint256 purpose, uint256 keyType) internal view returns (bool, SignerTerms) {
         KeySlot slot = _keys[key];
-        return slot.purposes() & KeySlots.bit(purpose) != 0 && slot.keyType() == keyType;
+        return (slot.purposes() & KeySlots.bit(purpose) != 0 && slot.keyType() == keyType, slot.terms());
     }
 
     /// @dev A key with that purpose, or with MANAGEMENT, and of that type.

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 
@@ -13,19 +12,24 @@ library Signatures {
     bytes32 private constant S_MASK = 0x7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff;
 
     /// @notice What ONCHAINID signs: the eth_sign form over the three fields.
-    function legacyDigest(address identity, uint256 topic, bytes memory data) internal pure returns (bytes32) {
+    function legacyDigest(address identity, uint256 topic, bytes calldata data) internal pure returns (bytes32) {
         return MessageHashUtils.toEthSignedMessageHash(keccak256(abi.encode(identity, topic, data)));
     }
 
     /// @notice The signer, or zero: 65 bytes r|s|v, v 27 or 28, low s.
-    function recoverFull(bytes32 digest, bytes memory signature) internal pure returns (address signer) {
-        (signer,,) = ECDSA.tryRecover(digest, signature);
+    function recoverFull(bytes32 digest, bytes calldata signature) internal pure returns (address signer) {
+        (signer,,) = ECDSA.tryRecoverCalldata(digest, signature);
     }
 
     /// @notice The signer, or zero: 64 bytes r|vs (EIP-2098), low s.
-    function recoverCompact(bytes32 digest, bytes memory signature) internal pure returns (address signer) {
+    function recoverCompact(bytes32 digest, bytes calldata signature) internal pure returns (address signer) {
         if (signature.length != COMPACT) return address(0);
-        (signer,,) = ECDSA.tryRecover(digest, _word(signature, 0), _word(signature, 32));
+        (signer,,) = ECDSA.tryRecover(digest, bytes32(signature[:32]), bytes32(signature[32:]));
+    }
+
+    /// @notice The signer of either length, or zero.
+    function recover(bytes32 digest, bytes calldata signature) internal pure returns (address) {
+        return signature.length == COMPACT ? recoverCompact(digest, signature) : recoverFull(digest, signature);
     }
 
     /// @notice Whether it is 65 bytes with v 27 or 28 and a low s, and so loses nothing as 64.
@@ -47,12 +51,7 @@ library Signatures {
         return abi.encodePacked(_word(signature, 0), vs & S_MASK, uint8(27 + (uint256(vs) >> 255)));
     }
 
-    /// @notice A contract's address and what is for it; more than 20 bytes.
-    function split(bytes memory signature) internal pure returns (address signer, bytes memory rest) {
-        return (address(bytes20(_word(signature, 0))), Bytes.slice(signature, 20));
-    }
-
-    /// @notice One number for all encodings of one signature: either length, either s, v as 0/1 or 27/28.
+    /// @notice One number for all encodings of one signature: either length, either s, v as 0/1 or 27/28. That of 64 canonical bytes is their hash.
     function fingerprint(bytes memory signature) internal pure returns (bytes32) {
         if (signature.length != COMPACT && signature.length != FULL) return keccak256(signature);
         bytes32 r = _word(signature, 0);
