@@ -4,11 +4,32 @@ pragma solidity ^0.8.20;
 /// @title Who may attest which topic; the one address that a contract asks
 /// @notice The first eight functions and three events have the ABI of T-REX's ITrustedIssuersRegistry (4.1.6), so that it can be plugged into a token.
 interface IClaimIssuerRegistry {
+    /// @notice Why a wallet is not verified, or that it is.
+    enum Reason {
+        VERIFIED,
+        NO_IDENTITY,
+        NO_CLAIM,
+        EXPIRED,
+        REVOKED,
+        UNTRUSTED_ISSUER, // there are claims on the topic, none of them by an issuer that is trusted for it
+        NOT_VALID, // the issuer does not vouch for it, for whatever other reason
+        LINKED_LATER // the wallet was linked to the identity after the claim was issued
+    }
+
+    /// @notice What people should know of an issuer or a topic; contracts read none of it.
+    struct Metadata {
+        string name;
+        string uri;
+        bytes32 contentHash; // of what stands at `uri`: for a topic the schema of its claims
+    }
+
     event TrustedIssuerAdded(address indexed trustedIssuer, uint256[] claimTopics);
     event TrustedIssuerRemoved(address indexed trustedIssuer);
     event ClaimTopicsUpdated(address indexed trustedIssuer, uint256[] claimTopics);
     event FactoryAdded(address indexed factory);
     event FactoryRemoved(address indexed factory);
+    event IssuerMetadataSet(address indexed issuer, Metadata metadata);
+    event TopicMetadataSet(uint256 indexed topic, Metadata metadata);
 
     error ZeroAddress();
     error ZeroTopic();
@@ -57,4 +78,26 @@ interface IClaimIssuerRegistry {
     /// @notice Whether an identity made by a trusted factory holds a valid claim on `topic` by a trusted issuer. Never reverts.
     /// @dev The trusted issuer is asked, never the one that the claim names.
     function isVerifiedIdentity(address identity, uint256 topic) external view returns (bool);
+
+    /// @notice Why `isVerified` says what it says. For people and programs that can wait: dearer than `isVerified`, and never reverts.
+    function verificationOf(address wallet, uint256 topic) external view returns (Reason);
+
+    function setIssuerMetadata(address issuer, Metadata calldata metadata) external;
+
+    function setTopicMetadata(uint256 topic, Metadata calldata metadata) external;
+
+    function issuerMetadata(address issuer) external view returns (Metadata memory);
+
+    function topicMetadata(uint256 topic) external view returns (Metadata memory);
+
+    /// @notice A page of the trusted issuers, and how many there are. The order changes when one is removed.
+    function trustedIssuers(uint256 offset, uint256 limit)
+        external
+        view
+        returns (address[] memory page, uint256 total);
+
+    function trustedIssuersFor(uint256 topic, uint256 offset, uint256 limit)
+        external
+        view
+        returns (address[] memory page, uint256 total);
 }

@@ -52,7 +52,7 @@ contract GasTest is BaseTest {
         spent("addClaim, 32 bytes", 1, 171_000);
         vm.warp(NOW + 1);
         addAsHolder(identity, claimFor(address(identity)));
-        spent("addClaim again, 32 bytes", 1, 71_000);
+        spent("addClaim again, 32 bytes", 1, 77_500);
         vm.prank(holder);
         identity.removeClaim(idOf(address(issuer), TOPIC));
         spent("removeClaim, 32 bytes", 1, 60_000);
