@@ -83,7 +83,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     }
 
     /// @inheritdoc IIdentity
-    function noteHosted(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
+    function hostedChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
         if (msg.sender != adder()) revert SenderIsNotAdder();
         bytes32 claimId = _idOf(msg.sender, topic);
         if (word == bytes32(0)) {

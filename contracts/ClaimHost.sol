@@ -114,17 +114,18 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
     }
 
     function _host(address identity, uint256 topic, bytes32 word, SignerTerms terms) private returns (bool noted) {
-        bytes32 old = _records[identity][topic];
+        mapping(uint256 topic => bytes32) storage records = _records[identity];
+        bytes32 old = records[topic];
         if (!ClaimWord.isCurrent(word, ClaimWord.epoch(old), block.timestamp)) return false;
         if (!terms.admits(word, block.timestamp)) return false;
-        _records[identity][topic] = word;
+        records[topic] = word;
         noted = _note(identity, topic, old, word);
-        if (!noted) _records[identity][topic] = old; // muted, removed by the holder, or no identity that reads from here
+        if (!noted) records[topic] = old; // muted, removed by the holder, or no identity that reads from here
     }
 
     function _note(address identity, uint256 topic, bytes32 old, bytes32 word) private returns (bool) {
         if (ClaimWord.layoutOf(old) != ClaimWord.LAYOUT) old = bytes32(0);
-        return _send(identity, NOTE_GAS, abi.encodeCall(IIdentity.noteHosted, (topic, old, word)));
+        return _send(identity, NOTE_GAS, abi.encodeCall(IIdentity.hostedChanged, (topic, old, word)));
     }
 
     function _authorize(bytes32 kind, uint256 topic, bytes32 items, Authorization calldata authorization)

@@ -250,7 +250,7 @@ contract HostedTest is HostedBase {
         vm.assume(sender != address(issuer));
         vm.prank(sender);
         vm.expectRevert(IIdentity.SenderIsNotAdder.selector);
-        identity.noteHosted(topic, old, word);
+        identity.hostedChanged(topic, old, word);
     }
 
     function testFuzz_HostedViewsNeverRevert(address any, bytes32 claimId, bytes32 word) public view {
@@ -287,7 +287,15 @@ contract HostedGasTest is HostedBase {
         vm.warp(NOW + 1);
         issueTo(list, wordOf(0));
         spent("renew hosted, each of 20", 20_700);
+        IClaimIssuer.Revocation[] memory revocations = new IClaimIssuer.Revocation[](BATCH);
+        for (uint256 i = 0; i < BATCH; ++i) {
+            revocations[i] = IClaimIssuer.Revocation(list[i], TOPIC, 0);
+        }
+        vm.prank(operator);
+        issuer.revokeBatch(revocations);
+        spent("revokeBatch of hosted, each of 20", 15_000);
+        issueTo(list, wordOf(1));
         revokeAt(list);
-        spent("revoke hosted, each of 20", 15_000);
+        spent("revokeHosted, with the identity's event, each of 20", 17_800);
     }
 }
