@@ -27,17 +27,10 @@ library ClaimHeader {
     }
 
     function pack(Header memory header) internal pure returns (bytes32) {
-        return bytes32(
-            abi.encodePacked(
-                header.flags,
-                header.uriLength,
-                header.dataLength,
-                header.signatureLength,
-                header.scheme,
-                header.topic,
-                header.account
-            )
-        );
+        uint256 bits = (uint256(header.flags) << 248) | (uint256(header.uriLength) << 232);
+        bits |= (uint256(header.dataLength) << 216) | (uint256(header.signatureLength) << 200);
+        bits |= (uint256(header.scheme) << 192) | (uint256(header.topic) << 160);
+        return bytes32(bits | uint160(header.account));
     }
 
     function unpack(bytes32 word) internal pure returns (Header memory header) {
