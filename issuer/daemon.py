@@ -6,6 +6,7 @@ Loops are independent: a provider that is down delays cases, a chain that is dow
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
@@ -13,6 +14,7 @@ import msgspec
 import structlog
 
 from issuer import migrations
+from issuer.cases.levels import LEVELS
 from issuer.cases.work import CaseWorker
 from issuer.chain import contracts, rules, signer
 from issuer.chain.deploy import Deployment, check_deployment
@@ -106,7 +108,11 @@ class _Daemon:
         )
         self.decision_keys = KeyRing.parse("CLAIMWRIGHT_DECISION_KEYS", settings.decision_keys)
         self.data_keys = KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", settings.data_keys)
-        self.issuance = Issuance(claim_issuers={self.chain_id: self.at.claim_issuer}, data_keys=self.data_keys)
+        self.issuance = Issuance(
+            claim_issuers={self.chain_id: self.at.claim_issuer},
+            data_keys=self.data_keys,
+            hosted_levels=_hosted_levels(settings),
+        )
         self.profile = _profile(settings)
 
     def chain_room(self, sender: signer.Signer, claim_signer: signer.Signer) -> tuple[LaneKeeper, Watcher, ClaimWorker]:
@@ -251,6 +257,13 @@ def _signers(settings: DaemonSettings) -> tuple[signer.Signer, signer.Signer]:
     )
     signer.refuse_one_key(sender, claim_signer)
     return sender, claim_signer
+
+
+def _hosted_levels(settings: DaemonSettings) -> frozenset[str]:
+    names = frozenset(filter(None, re.split(r"[\s,]+", settings.hosted_levels)))
+    if names - LEVELS.keys():
+        raise SettingsError("CLAIMWRIGHT_HOSTED_LEVELS", f"names no level; known: {', '.join(sorted(LEVELS))}")
+    return names
 
 
 def _profile(settings: DaemonSettings) -> ChainProfile:

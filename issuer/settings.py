@@ -82,6 +82,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     claim_signer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_KEY", default=None)
     depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
+    hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
     batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
 
 

@@ -131,7 +131,7 @@ async def _take_back(
     for claim in await claims.of_case_locked(session, case.id):
         if only is not None and claim.status not in only:
             continue
-        target = on_reversal(ClaimStatus(claim.status), signature_exists=claim.signature is not None)
+        target = on_reversal(ClaimStatus(claim.status), ever_signed=claim.word is not None)
         if target is not None:
             claim.next_try_at = at
             claims.move(session, claim, target, at=at, cause=cause)

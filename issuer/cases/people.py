@@ -35,13 +35,13 @@ async def revoke_claim(
     claim = next(row for row in all_claims if row.id == claim_id)
     if claim.status in (ClaimStatus.REVOKING, ClaimStatus.REVOKED, ClaimStatus.CANCELLED):
         return claim
-    target = on_reversal(ClaimStatus(claim.status), signature_exists=claim.signature is not None)
+    target = on_reversal(ClaimStatus(claim.status), ever_signed=claim.word is not None)
     if target is None:
         raise Conflict(f"a claim that is {claim.status} cannot be revoked")
     claim.revoke_reason = reason
     claim.next_try_at = at
     claims.move(session, claim, target, at=at, cause=history.PERSON, detail={"actor": actor})
-    effective = [row for row in all_claims if on_reversal(ClaimStatus(row.status), signature_exists=True) is not None]
+    effective = [row for row in all_claims if on_reversal(ClaimStatus(row.status), ever_signed=True) is not None]
     if case.person_ruling is None and not effective:
         case.person_ruling = REVOKED
         if case.status == CaseStatus.APPROVED:

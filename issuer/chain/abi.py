@@ -63,6 +63,8 @@ class Function(msgspec.Struct, frozen=True):
 _CLAIMS = "(uint256,uint256,bytes,bytes,string)[]"
 
 ONBOARD = Function("ClaimIssuer", "onboard", (f"(address,{_CLAIMS})[]",))
+_HOSTED = ("uint256", "(address,bytes32)[]", "(uint256,uint256,bytes)")
+ONBOARD_HOSTED = Function("ClaimIssuer", "onboardHosted", _HOSTED)
 REVOKE_BATCH = Function("ClaimIssuer", "revokeBatch", ("(address,uint256,uint16)[]",))
 EPOCH_OF = Function("ClaimIssuer", "epochOf", ("address", "uint256"), ("uint16",))
 SET_OPERATOR = Function("ClaimIssuer", "setOperator", ("address", "bool"))

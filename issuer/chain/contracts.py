@@ -30,10 +30,13 @@ MAX_TRANSACTION_GAS = 2**24  # EIP-7825
 CREATE_GAS = 300_000
 CLAIM_GAS = 400_000
 CLAIM_WORD_GAS = 24_000
+NOTE_GAS = 50_000
 # Ceilings, a quarter above what was measured on new identities and new claims; a test keeps a tenth spare.
 _FIXED = 50_000  # the call, the guards, and what must be left over when a stipend is checked
 _ITEM = 190_000  # finding the identity or making it
 _CLAIM = 270_000  # storing a claim, but for its words; a ClaimFailed costs less
+_HOSTED = 150_000  # an identity made, a storage word at the issuer, the identity's event
+_AUTHORIZED = 80_000  # a recovered signature, its nonce, a topic opened for the first time
 _REVOCATION = 36_000  # a new storage word, an event, three words of calldata
 _INTRINSIC = 21_000
 
@@ -58,6 +61,21 @@ class Onboarding(msgspec.Struct, frozen=True, kw_only=True):
     claims: tuple[ClaimInput, ...]
 
 
+class Hosted(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim word that the ClaimIssuer keeps for a wallet's identity, which is made if there is none."""
+
+    wallet: str
+    word: bytes
+
+
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim signer's leave for one hosted batch. `deadline` in Unix seconds; each `nonce` counts once."""
+
+    nonce: int
+    deadline: int
+    signature: bytes
+
+
 class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     """Ends (identity, topic) if it is still in `epoch`; sent twice, it does nothing twice."""
 
@@ -69,6 +87,21 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 def onboard(items: Sequence[Onboarding]) -> bytes:
     """Calldata for the ClaimIssuer, from an operator."""
     return abi.ONBOARD.calldata([(item.wallet, [claim.values() for claim in item.claims]) for item in items])
+
+
+def onboard_hosted(topic: int, items: Sequence[Hosted], authorization: Authorization) -> bytes:
+    """Calldata for the ClaimIssuer, from an operator."""
+    leave = (authorization.nonce, authorization.deadline, authorization.signature)
+    return abi.ONBOARD_HOSTED.calldata(topic, _pairs(items), leave)
+
+
+def hosted_items(items: Sequence[Hosted]) -> bytes:
+    """What stands for the items in the struct that a claim signer signs: keccak256(abi.encode(items)), 32 bytes."""
+    return keccak(encode(["(address,bytes32)[]"], [_pairs(items)]))
+
+
+def _pairs(items: Sequence[Hosted]) -> list[tuple[str, bytes]]:
+    return [(item.wallet, item.word) for item in items]
 
 
 def revoke_batch(items: Sequence[Revocation]) -> bytes:
@@ -83,6 +116,14 @@ def onboard_gas(items: Sequence[Onboarding]) -> int:
     reserve = largest + largest // 63  # EIP-150: a call gets at most 63/64 of what is left
     use = len(items) * _ITEM + len(claims) * _CLAIM + sum(claims)
     return _INTRINSIC + _FIXED + _calldata(onboard(items)) + use + reserve
+
+
+def onboard_hosted_gas(items: Sequence[Hosted]) -> int:
+    """A gas limit for `onboardHosted(items)`, on the same reasoning as `onboard_gas`."""
+    largest = max(CREATE_GAS, NOTE_GAS)
+    leave = Authorization(nonce=2**256 - 1, deadline=2**32, signature=bytes(range(1, 65)))
+    calldata = _calldata(onboard_hosted(1, items, leave))
+    return _INTRINSIC + _FIXED + _AUTHORIZED + calldata + len(items) * _HOSTED + largest + largest // 63
 
 
 def revoke_gas(count: int) -> int:

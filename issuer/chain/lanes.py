@@ -87,14 +87,22 @@ class LaneKeeper:
             lane = await self._lane(session)
             return await store.transactions(session, lane.id, TxStatus.SIGNED)
 
+    @property
+    def sender(self) -> str:
+        return self._sender.address
+
+    async def next_nonce(self) -> int:
+        """What `submit` will use, unless the lane is lost meanwhile."""
+        async with self._db.read() as session:
+            return (await self._lane(session)).next_nonce
+
     async def submit(self, plan: Plan, head: Head, link: Link) -> Transaction:
         """Give the plan a nonce, sign it, commit it with what `link` writes, send it.
 
         If anything fails up to the commit, nothing was used up and nothing was sent.
         """
         lease = self._held()
-        async with self._db.read() as session:
-            nonce = (await self._lane(session)).next_nonce
+        nonce = await self.next_nonce()
         price = fees.opening(
             base_fee=head.base_fee,
             suggested_tip=await self._gateway.suggested_tip(),

@@ -12,13 +12,14 @@ from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
-from issuer.chain.contracts import ClaimInput, Onboarding
+from issuer.chain.contracts import Authorization
 from issuer.chain.gateway import Gateway, Head
 from issuer.chain.lanes import MAX_UNMINED, LaneKeeper
 from issuer.chain.signer import Signer, checked_sign
 from issuer.chain.tables import Transaction, TransactionClaim
 from issuer.chain.transactions import Plan
 from issuer.claims import rules, store
+from issuer.claims.batches import Prepared, gas, lane_prefix, one_kind
 from issuer.claims.queueing import SALT, may_reach
 from issuer.claims.rules import ClaimStatus, Word
 from issuer.claims.settle import ISSUE, backoff
@@ -30,26 +31,14 @@ from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
 
+LEAVE_SECONDS = 24 * 60 * 60  # how long a hosted batch may wait to be mined
+
 
 class Contracts(msgspec.Struct, frozen=True, kw_only=True):
     """Where our contracts are on this chain (EIP-55)."""
 
     claim_issuer: str
     factory: str
-
-
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
-    """One claim signed by the claim signer, ready to go into a batch."""
-
-    claim: Claim
-    word: bytes
-    signature: bytes
-
-    def onboarding(self) -> Onboarding:
-        claim_input = ClaimInput(
-            topic=int(self.claim.topic), scheme=rules.SCHEME_ECDSA, signature=self.signature, data=self.word
-        )
-        return Onboarding(wallet=self.claim.wallet, claims=(claim_input,))
 
 
 class Issues:
@@ -96,7 +85,7 @@ class Issues:
         await self._hold_unproved(unproved)
         if not proved:
             return bool(unproved)
-        prepared, head = await self._prepare(proved)
+        prepared, head = await self._prepare(one_kind(proved))
         if not prepared:
             return True
         await self._submit(prepared, head)
@@ -106,6 +95,7 @@ class Issues:
         """Is the claim what its case's newest decision, sealed by a daemon, allows, and nothing else?
 
         Claims can be changed by the process that faces the internet, so each of its words is compared with sealed ones.
+        The form is the operator's choice and makes nothing true: both need the claim signer.
         """
         if decision is None or decision.id != claim.decision_id or decision.outcome != CaseStatus.APPROVED:
             return False
@@ -116,7 +106,6 @@ class Issues:
             and claim.wallet == case.wallet
             and int(claim.topic) in level.topics
             and claim.validity_seconds == level.validity_seconds
-            and claim.form == level.form
             and claim.chain_id in case.chain_ids
             and may_reach(case.environment, claim.chain_id)
             and claim.onchain_id == "0x" + rules.onchain_id(self._at.claim_issuer, int(claim.topic)).hex()
@@ -160,7 +149,7 @@ class Issues:
         return self._within_gas(prepared), head
 
     def _within_gas(self, prepared: list[Prepared]) -> list[Prepared]:
-        while contracts.onboard_gas([item.onboarding() for item in prepared]) > contracts.MAX_TRANSACTION_GAS:
+        while prepared and gas(prepared) > contracts.MAX_TRANSACTION_GAS:
             prepared = prepared[:-1]
         return prepared
 
@@ -181,20 +170,41 @@ class Issues:
             expires_at=head.timestamp + claim.validity_seconds,
             commitment=commitment,
         ).pack()
+        if claim.form == rules.HOSTED:
+            return Prepared(claim=claim, word=word, signature=None)
         digest = rules.claim_digest(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
+        return Prepared(claim=claim, word=word, signature=await self._compact(digest))
+
+    async def _compact(self, digest: bytes) -> bytes:
         signature = await checked_sign(self._signer, digest)
-        compact = rules.compact_signature(signature.r, signature.s, signature.y_parity)
-        return Prepared(claim=claim, word=word, signature=compact)
+        return rules.compact_signature(signature.r, signature.s, signature.y_parity)
 
     async def _submit(self, prepared: list[Prepared], head: Head) -> None:
-        items = [item.onboarding() for item in prepared]
         plan = Plan(
             purpose=ISSUE,
             recipient=self._at.claim_issuer,
-            calldata=contracts.onboard(items),
-            gas_limit=contracts.onboard_gas(items),
+            calldata=await self._calldata(prepared, head),
+            gas_limit=gas(prepared),
         )
         await self._lane.submit(plan, head, lambda session, tx: self._link_issues(session, tx, prepared))
+
+    async def _calldata(self, prepared: list[Prepared], head: Head) -> bytes:
+        """Signed claims speak for themselves; a hosted batch carries the signer's leave: a gas key cannot mint."""
+        first = prepared[0].claim
+        if first.form == rules.SIGNED:
+            return contracts.onboard([item.onboarding() for item in prepared])
+        items, topic = [item.hosted() for item in prepared], int(first.topic)
+        nonce = (lane_prefix(self._lane.sender) << 64) | await self._lane.next_nonce()
+        deadline = head.timestamp + LEAVE_SECONDS
+        digest = rules.batch_digest(
+            domain=self._domain,
+            topic=topic,
+            items=contracts.hosted_items(items),
+            nonce=nonce,
+            deadline=deadline,
+        )
+        leave = Authorization(nonce=nonce, deadline=deadline, signature=await self._compact(digest))
+        return contracts.onboard_hosted(topic, items, leave)
 
     async def _link_issues(self, session: AsyncSession, transaction: Transaction, prepared: list[Prepared]) -> None:
         """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
@@ -218,7 +228,8 @@ class Issues:
             word = Word.unpack(by_id[claim.id].word)
             claim.epoch = word.epoch
             claim.word = "0x" + by_id[claim.id].word.hex()
-            claim.signature = "0x" + by_id[claim.id].signature.hex()
+            signature = by_id[claim.id].signature
+            claim.signature = None if signature is None else "0x" + signature.hex()
             claim.valid_until = rules.valid_until(word)
             store.move(session, claim, ClaimStatus.SIGNED, at=at, cause="signed", detail={"nonce": transaction.nonce})
             session.add(TransactionClaim(transaction_id=transaction.id, claim_id=claim.id, purpose=ISSUE))
@@ -255,6 +266,7 @@ class Issues:
 
 
 def _stands(claim: Claim, onchain: contracts.ClaimInput | None, epoch: int) -> bool:
-    if onchain is None or claim.word is None or claim.signature is None or claim.epoch != epoch:
+    """Does exactly what we signed for this claim stand on chain, and still count?"""
+    if onchain is None or claim.word is None or claim.epoch != epoch:
         return False
-    return "0x" + onchain.data.hex() == claim.word and "0x" + onchain.signature.hex() == claim.signature
+    return "0x" + onchain.data.hex() == claim.word and "0x" + onchain.signature.hex() == (claim.signature or "0x")

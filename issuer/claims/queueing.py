@@ -22,10 +22,14 @@ SALT_BYTES = 32
 
 
 class Issuance(msgspec.Struct, frozen=True, kw_only=True):
-    """What new claims are made with: the ClaimIssuer of each chain, and the keys that seal salts."""
+    """What new claims are made with: the ClaimIssuer of each chain, the keys that seal salts, the levels to host."""
 
     claim_issuers: Mapping[int, str]
     data_keys: KeyRing
+    hosted_levels: frozenset[str] = frozenset()
+
+    def form_of(self, level: Level) -> str:
+        return rules.HOSTED if level.name in self.hosted_levels else level.form
 
 
 def may_reach(environment: str, chain_id: int) -> bool:
@@ -58,11 +62,11 @@ async def queue_claims(
 async def _makes_room(
     session: AsyncSession, identity: str, topic: str, chain_id: int, decision: Decision, at: datetime
 ) -> bool:
-    """The newest approval supersedes one that still waits. One whose signature exists is left to finish first."""
+    """The newest approval supersedes one that still waits. One that was signed once is left to finish first."""
     waiting = await store.waiting_for(session, identity, topic, chain_id)
     if waiting is None:
         return True
-    if waiting.signature is not None or waiting.decision_id >= decision.id:
+    if waiting.word is not None or waiting.decision_id >= decision.id:
         return False
     store.move(session, waiting, ClaimStatus.CANCELLED, at=at, cause="superseded")
     await session.flush()
@@ -91,7 +95,7 @@ async def _queue(
         identity=identity,
         topic=str(topic),
         chain_id=chain_id,
-        form=level.form,
+        form=issuance.form_of(level),
         onchain_id="0x" + rules.onchain_id(issuance.claim_issuers[chain_id], topic).hex(),
         status=ClaimStatus.QUEUED,
         validity_seconds=level.validity_seconds,

@@ -15,10 +15,12 @@ from issuer.errors import IllegalMove
 WORD_LAYOUT = 1
 COMMITMENT_BYTES = 21
 SCHEME_ECDSA = 1
+SIGNED, HOSTED = "signed", "hosted"  # the forms a claim can have on chain
 MAX_FAILURES = 5
 
 DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 CLAIM_TYPE = keccak(text="Claim(address identity,uint256 topic,bytes32 word)")
+ONBOARD_TYPE = keccak(text="Onboard(uint256 topic,bytes32 items,uint256 nonce,uint256 deadline)")
 DOMAIN_NAME = keccak(text="Claimwright")
 DOMAIN_VERSION = keccak(text="1")
 
@@ -65,16 +67,16 @@ def move(source: ClaimStatus, target: ClaimStatus) -> ClaimStatus:
     return target
 
 
-def on_reversal(status: ClaimStatus, *, signature_exists: bool) -> ClaimStatus | None:
+def on_reversal(status: ClaimStatus, *, ever_signed: bool) -> ClaimStatus | None:
     """Where a claim goes when the approval behind it is taken back. None: it is already as dead as it can be.
 
-    A claim whose signature exists is never just cancelled: its holder may have read the signature from the mempool
+    A claim that was signed once is never just cancelled: its holder may have read the signature from the mempool
     or from a failed transaction and could put the claim on chain without us. Only a revocation kills it.
     """
     if status in (S.SIGNED, S.MINED, S.CONFIRMED):
         return S.REVOKING
     if status in (S.QUEUED, S.FAILED):
-        return S.REVOKING if signature_exists else S.CANCELLED
+        return S.REVOKING if ever_signed else S.CANCELLED
     return None
 
 
@@ -133,6 +135,13 @@ def domain_separator(chain_id: int, claim_issuer: str) -> bytes:
 def claim_digest(*, domain: bytes, identity: str, topic: int, word: bytes) -> bytes:
     """EIP-712 digest of `Claim(address identity,uint256 topic,bytes32 word)`: what the claim signer signs."""
     struct = keccak(encode(["bytes32", "address", "uint256", "bytes32"], [CLAIM_TYPE, identity, topic, word]))
+    return keccak(b"\x19\x01" + domain + struct)
+
+
+def batch_digest(*, domain: bytes, topic: int, items: bytes, nonce: int, deadline: int) -> bytes:
+    """EIP-712 digest of `Onboard(…)`: a claim signer's leave to host a batch. `items` is the hash of the batch."""
+    types = ["bytes32", "uint256", "bytes32", "uint256", "uint256"]
+    struct = keccak(encode(types, [ONBOARD_TYPE, topic, items, nonce, deadline]))
     return keccak(b"\x19\x01" + domain + struct)
 
 

@@ -138,10 +138,14 @@ class Engine:
         self.queue = open_queue(db)
         self.restart(profile)
 
-    def restart(self, profile: ChainProfile) -> None:
+    def restart(self, profile: ChainProfile, *, hosted: bool = False) -> None:
         """What a new process would build from the same database."""
         self.profile = profile
-        issuance = Issuance(claim_issuers={CHAIN_ID: self.at.claim_issuer}, data_keys=self.data_keys)
+        issuance = Issuance(
+            claim_issuers={CHAIN_ID: self.at.claim_issuer},
+            data_keys=self.data_keys,
+            hosted_levels=frozenset({"basic"} if hosted else ()),
+        )
         self.lane = LaneKeeper(self.db, self.gateway, self.keys.sender, chain_id=CHAIN_ID, profile=profile)
         issues = Issues(
             self.db,

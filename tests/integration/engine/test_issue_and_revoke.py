@@ -302,7 +302,6 @@ def _selector(signature: str) -> str:
         {"topic": "1129054210"},
         {"validity_seconds": 10**9},
         {"wallet": "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"},
-        {"form": "hosted"},
         {"onchain_id": "0x" + "00" * 32},
     ],
     ids=lambda change: next(iter(change)),

@@ -101,19 +101,19 @@ def test_move_and_the_table_agree(source: ClaimStatus, target: ClaimStatus) -> N
 
 
 def test_a_reversal_reaches_a_claim_at_every_stage() -> None:
-    assert on_reversal(ClaimStatus.QUEUED, signature_exists=False) is ClaimStatus.CANCELLED
+    assert on_reversal(ClaimStatus.QUEUED, ever_signed=False) is ClaimStatus.CANCELLED
     for status in (ClaimStatus.SIGNED, ClaimStatus.MINED, ClaimStatus.CONFIRMED):
-        assert on_reversal(status, signature_exists=True) is ClaimStatus.REVOKING
+        assert on_reversal(status, ever_signed=True) is ClaimStatus.REVOKING
 
 
 @pytest.mark.parametrize("status", [ClaimStatus.QUEUED, ClaimStatus.FAILED])
 def test_a_claim_whose_signature_is_out_is_revoked_and_never_just_cancelled(status: ClaimStatus) -> None:
-    assert on_reversal(status, signature_exists=True) is ClaimStatus.REVOKING
+    assert on_reversal(status, ever_signed=True) is ClaimStatus.REVOKING
 
 
 @given(st.sampled_from(ClaimStatus), st.booleans())
-def test_a_reversal_is_always_a_legal_move(status: ClaimStatus, signature_exists: bool) -> None:
-    target = on_reversal(status, signature_exists=signature_exists)
+def test_a_reversal_is_always_a_legal_move(status: ClaimStatus, ever_signed: bool) -> None:
+    target = on_reversal(status, ever_signed=ever_signed)
     assert target is None or target in rules.MOVES[status]
     if target is None:
         assert status not in rules.IN_FORCE or status is ClaimStatus.REVOKING
