@@ -85,6 +85,9 @@ async def _queue(
     at: datetime,
 ) -> Claim:
     claim_id = new_id("clm")
+    form = issuance.form_of(level)
+    if form == rules.HOSTED and await store.was_ever_signed(session, identity, str(topic), chain_id):
+        form = rules.SIGNED  # a signed claim on an identity is shown before a hosted one, even after it died
     claim = Claim(
         id=claim_id,
         tenant_id=case.tenant_id,
@@ -95,7 +98,7 @@ async def _queue(
         identity=identity,
         topic=str(topic),
         chain_id=chain_id,
-        form=issuance.form_of(level),
+        form=form,
         onchain_id="0x" + rules.onchain_id(issuance.claim_issuers[chain_id], topic).hex(),
         status=ClaimStatus.QUEUED,
         validity_seconds=level.validity_seconds,

@@ -92,6 +92,18 @@ async def in_force_for(session: AsyncSession, claims: Iterable[Claim]) -> list[C
     return list(await session.scalars(for_update(statement, session)))
 
 
+async def was_ever_signed(session: AsyncSession, identity: str, topic: str, chain_id: int) -> bool:
+    """Did a claim in the signed form ever leave for this identity and topic?"""
+    statement = sa.exists().where(
+        Claim.identity == identity,
+        Claim.topic == topic,
+        Claim.chain_id == chain_id,
+        Claim.form == rules.SIGNED,
+        Claim.word.is_not(None),
+    )
+    return bool(await session.scalar(sa.select(statement)))
+
+
 async def next_revision(session: AsyncSession, case_id: str, topic: str, chain_id: int) -> int:
     statement = sa.select(sa.func.count()).where(
         Claim.case_id == case_id, Claim.topic == topic, Claim.chain_id == chain_id

@@ -64,6 +64,19 @@ async def test_signed_and_hosted_claims_do_not_share_a_transaction(engine: Engin
         assert await session.scalar(sa.select(sa.func.count()).select_from(Transaction)) == 2
 
 
+async def test_a_signed_claim_is_not_followed_by_a_hosted_one_that_it_would_hide(engine: Engine) -> None:
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    await engine.ring(case, Outcome.DECLINED)
+    await engine.settle()
+    engine.restart(chain_rules.profile(CHAIN_ID), hosted=True)
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    assert [claim.form for claim in await engine.claims_of(case)] == ["signed", "signed"]
+    assert await engine.is_verified(case.wallet)
+
+
 async def test_a_batch_that_the_claim_signer_does_not_sign_is_not_sent(hosting: Engine) -> None:
     case = await hosting.open_case()
     await hosting.ring(case, Outcome.APPROVED)
