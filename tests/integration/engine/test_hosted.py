@@ -70,6 +70,7 @@ async def test_a_signed_claim_is_not_followed_by_a_hosted_one_that_it_would_hide
     await engine.settle()
     await engine.ring(case, Outcome.DECLINED)
     await engine.settle()
+    await engine.lane.release()
     engine.restart(chain_rules.profile(CHAIN_ID), hosted=True)
     await engine.ring(case, Outcome.APPROVED)
     await engine.settle()
