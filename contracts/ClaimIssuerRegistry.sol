@@ -40,11 +40,7 @@ contract ClaimIssuerRegistry is TrustLists {
 
     /// @inheritdoc IClaimIssuerRegistry
     function isVerifiedIdentity(address identity, uint256 topic) external view returns (bool) {
-        bytes memory question = abi.encodeCall(IIdentityFactory.isIdentity, (identity));
-        for (uint256 i = 0; i < _factories.length; ++i) {
-            if (BoundedCall.isTrue(_factories[i], FACTORY_GAS, question)) return _holdsClaim(identity, topic, 0);
-        }
-        return false;
+        return _isVouchedFor(identity) && _holdsClaim(identity, topic, 0);
     }
 
     /// @inheritdoc IClaimIssuerRegistry
@@ -58,6 +54,21 @@ contract ClaimIssuerRegistry is TrustLists {
             if (reason == Reason.VERIFIED) reason = _whyNot(identity, topic, since); // the first factory's word
         }
         if (reason == Reason.VERIFIED) return Reason.NO_IDENTITY;
+    }
+
+    /// @inheritdoc IClaimIssuerRegistry
+    function verificationOfIdentity(address identity, uint256 topic) external view returns (Reason) {
+        if (!_isVouchedFor(identity)) return Reason.NO_IDENTITY;
+        return _holdsClaim(identity, topic, 0) ? Reason.VERIFIED : _whyNot(identity, topic, 0);
+    }
+
+    /// @dev Whether a trusted factory made the identity.
+    function _isVouchedFor(address identity) private view returns (bool) {
+        bytes memory question = abi.encodeCall(IIdentityFactory.isIdentity, (identity));
+        for (uint256 i = 0; i < _factories.length; ++i) {
+            if (BoundedCall.isTrue(_factories[i], FACTORY_GAS, question)) return true;
+        }
+        return false;
     }
 
     function _identityOf(address factory, address wallet) private view returns (address) {
@@ -85,14 +96,22 @@ contract ClaimIssuerRegistry is TrustLists {
             (bool found, ClaimTuple.Claim memory claim) =
                 ClaimTuple.read(identity, keccak256(abi.encode(issuer, topic)));
             if (!found || claim.topic != topic || claim.issuer != issuer || _issuedAt(claim) < since) continue;
-            bytes memory question =
-                abi.encodeCall(IIdentity.isClaimValid, (identity, topic, claim.signature, claim.data));
-            if (BoundedCall.isTrue(issuer, VALIDITY_GAS, question)) return true;
+            if (_isValid(issuer, identity, topic, claim)) return true;
         }
         return false;
     }
 
-    /// @dev Of an identity without a claim that counts. The reason that comes nearest to a valid claim wins.
+    function _isValid(address issuer, address identity, uint256 topic, ClaimTuple.Claim memory claim)
+        private
+        view
+        returns (bool)
+    {
+        bytes memory question = abi.encodeCall(IIdentity.isClaimValid, (identity, topic, claim.signature, claim.data));
+        return BoundedCall.isTrue(issuer, VALIDITY_GAS, question);
+    }
+
+    /// @dev Of an identity without a claim that counts. The first trusted issuer of whom it holds a claim has the word; without one, a revocation
+    /// says more than that there is nothing.
     function _whyNot(address identity, uint256 topic, uint256 since) private view returns (Reason reason) {
         EnumerableSet.AddressSet storage issuers = _issuersFor[topic];
         reason = _holdsOthers(identity, topic) ? Reason.UNTRUSTED_ISSUER : Reason.NO_CLAIM;
@@ -100,29 +119,44 @@ contract ClaimIssuerRegistry is TrustLists {
             address issuer = issuers.at(i);
             (bool found, ClaimTuple.Claim memory claim) =
                 ClaimTuple.read(identity, keccak256(abi.encode(issuer, topic)));
-            found = found && claim.topic == topic && claim.issuer == issuer;
-            if (_isRevoked(issuer, identity, topic, found, claim)) return Reason.REVOKED;
-            if (!found) continue;
-            uint256 end = _hasWord(claim) ? ClaimWord.expiresAt(bytes32(claim.data)) : 0;
-            if (end != 0 && block.timestamp >= end) return Reason.EXPIRED;
-            reason = _issuedAt(claim) < since ? Reason.LINKED_LATER : Reason.NOT_VALID;
+            if (found && claim.topic == topic && claim.issuer == issuer) {
+                return _whyNotThis(issuer, identity, topic, since, claim);
+            }
+            if (_epochOf(issuer, identity, topic) != 0) reason = Reason.REVOKED; // a hosted claim that is revoked is not there any more
         }
     }
 
-    /// @dev By the epoch of (identity, topic), or as ONCHAINID by the signature. A hosted claim that is revoked is not there any more.
-    function _isRevoked(
-        address issuer,
-        address identity,
-        uint256 topic,
-        bool found,
-        ClaimTuple.Claim memory claim
-    ) private view returns (bool) {
-        bytes memory question = abi.encodeCall(IClaimIssuer.epochOf, (identity, topic));
-        (, uint256 epoch) = BoundedCall.readWord(issuer, VALIDITY_GAS, question);
-        if (!found) return epoch != 0;
-        if (_hasWord(claim) && ClaimWord.epoch(bytes32(claim.data)) < epoch) return true;
-        question = abi.encodeCall(IClaimIssuer.isClaimRevoked, (claim.signature));
+    /// @dev Of a claim that does not count. Revoked comes first, as a revoked claim stays so whatever the time.
+    function _whyNotThis(address issuer, address identity, uint256 topic, uint256 since, ClaimTuple.Claim memory claim)
+        private
+        view
+        returns (Reason)
+    {
+        if (_isRevoked(issuer, identity, topic, claim)) return Reason.REVOKED;
+        uint256 end = _hasWord(claim) ? ClaimWord.expiresAt(bytes32(claim.data)) : 0;
+        if (end != 0 && block.timestamp >= end) return Reason.EXPIRED;
+        return
+            _issuedAt(claim) < since && _isValid(issuer, identity, topic, claim)
+                ? Reason.LINKED_LATER
+                : Reason.NOT_VALID;
+    }
+
+    /// @dev By the epoch of (identity, topic), which is 0 in all that has no word, or as ONCHAINID by the signature.
+    function _isRevoked(address issuer, address identity, uint256 topic, ClaimTuple.Claim memory claim)
+        private
+        view
+        returns (bool)
+    {
+        uint256 epoch = _hasWord(claim) ? ClaimWord.epoch(bytes32(claim.data)) : 0;
+        if (epoch < _epochOf(issuer, identity, topic)) return true;
+        bytes memory question = abi.encodeCall(IClaimIssuer.isClaimRevoked, (claim.signature));
         return BoundedCall.isTrue(issuer, VALIDITY_GAS, question);
+    }
+
+    /// @dev 0 of an issuer that knows no epochs.
+    function _epochOf(address issuer, address identity, uint256 topic) private view returns (uint256 epoch) {
+        bytes memory question = abi.encodeCall(IClaimIssuer.epochOf, (identity, topic));
+        (, epoch) = BoundedCall.readWord(issuer, VALIDITY_GAS, question);
     }
 
     /// @dev Whether the identity lists any claim on the topic.

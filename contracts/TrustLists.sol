@@ -66,6 +66,21 @@ abstract contract TrustLists is IClaimIssuerRegistry, Ownable2Step {
     }
 
     /// @inheritdoc IClaimIssuerRegistry
+    function moveFactory(address factory, uint256 position) external onlyOwner {
+        uint256 index = _indexOf(factory);
+        if (index == _factories.length) revert FactoryNotTrusted(factory);
+        if (position >= _factories.length) revert PositionOutOfRange(position, _factories.length);
+        for (; index < position; ++index) {
+            _factories[index] = _factories[index + 1];
+        }
+        for (; index > position; --index) {
+            _factories[index] = _factories[index - 1];
+        }
+        _factories[position] = factory;
+        emit FactoryMoved(factory, position);
+    }
+
+    /// @inheritdoc IClaimIssuerRegistry
     function getTrustedIssuers() external view returns (address[] memory) {
         return _issuers.values();
     }
@@ -120,7 +135,7 @@ abstract contract TrustLists is IClaimIssuerRegistry, Ownable2Step {
 
     /// @inheritdoc IClaimIssuerRegistry
     function trustedIssuers(uint256 offset, uint256 limit) external view returns (address[] memory, uint256 total) {
-        return _page(_issuers, offset, limit);
+        return _page(_issuers.values(), offset, limit);
     }
 
     /// @inheritdoc IClaimIssuerRegistry
@@ -129,7 +144,12 @@ abstract contract TrustLists is IClaimIssuerRegistry, Ownable2Step {
         view
         returns (address[] memory, uint256 total)
     {
-        return _page(_issuersFor[topic], offset, limit);
+        return _page(_issuersFor[topic].values(), offset, limit);
+    }
+
+    /// @inheritdoc IClaimIssuerRegistry
+    function trustedFactories(uint256 offset, uint256 limit) external view returns (address[] memory, uint256 total) {
+        return _page(_factories, offset, limit);
     }
 
     function _setTopics(address issuer, uint256[] calldata topics) private {
@@ -154,16 +174,17 @@ abstract contract TrustLists is IClaimIssuerRegistry, Ownable2Step {
         while (index < _factories.length && _factories[index] != factory) ++index;
     }
 
-    function _page(EnumerableSet.AddressSet storage set, uint256 offset, uint256 limit)
+    /// @dev The lists are short (see the limits above), so that a page is no larger than they are whatever `limit` says.
+    function _page(address[] memory list, uint256 offset, uint256 limit)
         private
-        view
+        pure
         returns (address[] memory page, uint256 total)
     {
-        total = set.length();
+        total = list.length;
         uint256 left = offset < total ? total - offset : 0;
         page = new address[](limit < left ? limit : left);
         for (uint256 i = 0; i < page.length; ++i) {
-            page[i] = set.at(offset + i);
+            page[i] = list[offset + i];
         }
     }
 }

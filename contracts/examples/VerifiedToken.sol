@@ -17,10 +17,9 @@ contract VerifiedToken is ERC20 {
         _mint(msg.sender, supply);
     }
 
-    /// @dev Every transfer, mint and burn comes through here; burning and the first mint need no claim.
+    /// @dev Every transfer, mint and burn comes through here; burning alone needs no claim, so the deployer needs one.
     function _update(address from, address to, uint256 value) internal override {
-        bool free = from == address(0) || to == address(0);
-        if (!free && !registry.isVerified(to, topic)) revert NotVerified(to, topic);
+        if (to != address(0) && !registry.isVerified(to, topic)) revert NotVerified(to, topic);
         super._update(from, to, value);
     }
 }

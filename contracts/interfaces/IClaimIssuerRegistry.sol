@@ -28,6 +28,7 @@ interface IClaimIssuerRegistry {
     event ClaimTopicsUpdated(address indexed trustedIssuer, uint256[] claimTopics);
     event FactoryAdded(address indexed factory);
     event FactoryRemoved(address indexed factory);
+    event FactoryMoved(address indexed factory, uint256 position);
     event IssuerMetadataSet(address indexed issuer, Metadata metadata);
     event TopicMetadataSet(uint256 indexed topic, Metadata metadata);
 
@@ -45,6 +46,7 @@ interface IClaimIssuerRegistry {
     error IssuerNotTrusted(address issuer);
     error FactoryAlreadyTrusted(address factory);
     error FactoryNotTrusted(address factory);
+    error PositionOutOfRange(uint256 position, uint256 count);
 
     function addTrustedIssuer(address _trustedIssuer, uint256[] calldata _claimTopics) external;
 
@@ -69,6 +71,9 @@ interface IClaimIssuerRegistry {
 
     function removeFactory(address factory) external;
 
+    /// @notice Asks the factory at `position` (from 0) from now on; those between there and where it stood move by one.
+    function moveFactory(address factory, uint256 position) external;
+
     function factories() external view returns (address[] memory);
 
     /// @notice Whether the wallet's identity holds a valid claim on `topic` by a trusted issuer. Never reverts.
@@ -79,8 +84,13 @@ interface IClaimIssuerRegistry {
     /// @dev The trusted issuer is asked, never the one that the claim names.
     function isVerifiedIdentity(address identity, uint256 topic) external view returns (bool);
 
-    /// @notice Why `isVerified` says what it says. For people and programs that can wait: dearer than `isVerified`, and never reverts.
+    /// @notice Why `isVerified` says what it says: VERIFIED exactly when that is true. Dearer than `isVerified`, for those who can wait; never reverts.
+    /// @dev Of several factories the first that knows the wallet has the word, of several issuers the first trusted one of whom there is a claim.
+    /// EXPIRED and REVOKED are read from the claim word; REVOKED also from `isClaimRevoked`, and when a claim was revoked and there is none now.
     function verificationOf(address wallet, uint256 topic) external view returns (Reason);
+
+    /// @notice Likewise for `isVerifiedIdentity`. NO_IDENTITY: no trusted factory made it.
+    function verificationOfIdentity(address identity, uint256 topic) external view returns (Reason);
 
     function setIssuerMetadata(address issuer, Metadata calldata metadata) external;
 
@@ -91,12 +101,16 @@ interface IClaimIssuerRegistry {
     function topicMetadata(uint256 topic) external view returns (Metadata memory);
 
     /// @notice A page of the trusted issuers, and how many there are. The order changes when one is removed.
-    function trustedIssuers(uint256 offset, uint256 limit)
+    function trustedIssuers(uint256 offset, uint256 limit) external view returns (address[] memory page, uint256 total);
+
+    /// @notice Likewise for those that are trusted for the topic.
+    function trustedIssuersFor(uint256 topic, uint256 offset, uint256 limit)
         external
         view
         returns (address[] memory page, uint256 total);
 
-    function trustedIssuersFor(uint256 topic, uint256 offset, uint256 limit)
+    /// @notice A page of the factories in the order in which they are asked, and how many there are.
+    function trustedFactories(uint256 offset, uint256 limit)
         external
         view
         returns (address[] memory page, uint256 total);

@@ -91,6 +91,29 @@ contract RegistryListsTest is BaseTest {
         registry.removeFactory(address(factory));
     }
 
+    function testFuzz_MovedFactoryStandsWhereItWasSent(uint256 from, uint256 to) public {
+        for (uint160 i = 1; i < 5; ++i) {
+            registry.addFactory(address(i));
+        }
+        address[] memory before = registry.factories();
+        (from, to) = (bound(from, 0, 4), bound(to, 0, 4));
+        vm.expectEmit(address(registry));
+        emit IClaimIssuerRegistry.FactoryMoved(before[from], to);
+        registry.moveFactory(before[from], to);
+        address[] memory moved = registry.factories();
+        assertEq(moved[to], before[from]);
+        uint256 next; // the others in the order they were in
+        for (uint256 i = 0; i < 5; ++i) {
+            if (i == from) continue;
+            if (next == to) ++next;
+            assertEq(moved[next++], before[i]);
+        }
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.PositionOutOfRange.selector, 5, 5));
+        registry.moveFactory(address(1), 5);
+        vm.expectRevert(abi.encodeWithSelector(IClaimIssuerRegistry.FactoryNotTrusted.selector, stranger));
+        registry.moveFactory(stranger, 0);
+    }
+
     function testFuzz_OwnerOnlyAndInTwoSteps(address sender) public {
         vm.assume(sender != owner);
         vm.stopPrank();
@@ -106,6 +129,8 @@ contract RegistryListsTest is BaseTest {
         registry.addFactory(sender);
         vm.expectRevert(refusal);
         registry.removeFactory(address(factory));
+        vm.expectRevert(refusal);
+        registry.moveFactory(address(factory), 0);
         vm.stopPrank();
         vm.prank(owner);
         Ownable2Step(address(registry)).transferOwnership(sender);
