@@ -67,7 +67,7 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
 
     /// @inheritdoc IERC735
     function removeClaim(bytes32 _claimId) external returns (bool success) {
-        Claim memory claim = _read(_claimId);
+        Claim memory claim = _read(_claimId, true); // what is hosted can be removed while the adder is muted
         if (claim.topic == 0) revert ClaimNotRegistered(_claimId);
         _remove(_claimId, claim, _writesAsHolder(claim.issuer));
         return true;
@@ -86,12 +86,14 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     function hostedChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
         if (msg.sender != adder()) revert SenderIsNotAdder();
         bytes32 claimId = _idOf(msg.sender, topic);
+        bool removed = _tombstones != 0 && _claims.headers[claimId] == ClaimHeader.TOMBSTONE;
         if (word == bytes32(0)) {
-            emit ClaimRemoved(claimId, topic, HOSTED, msg.sender, "", abi.encode(old), "");
+            // What the holder has removed was announced then.
+            if (!removed) emit ClaimRemoved(claimId, topic, HOSTED, msg.sender, "", abi.encode(old), "");
             return true;
         }
         if (adderMuted) revert AdderIsMuted();
-        if (_tombstones != 0 && _claims.headers[claimId] == ClaimHeader.TOMBSTONE) revert ClaimRemovedByHolder(claimId);
+        if (removed) revert ClaimRemovedByHolder(claimId);
         if (old == bytes32(0)) emit ClaimAdded(claimId, topic, HOSTED, msg.sender, "", abi.encode(word), "");
         else emit ClaimChanged(claimId, topic, HOSTED, msg.sender, "", abi.encode(word), "");
         return true;
@@ -110,14 +112,14 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
             string memory uri
         )
     {
-        Claim memory claim = _read(_claimId);
+        Claim memory claim = _read(_claimId, !adderMuted);
         return (claim.topic, claim.scheme, claim.issuer, claim.signature, claim.data, claim.uri);
     }
 
     /// @inheritdoc IERC735
     function getClaimIdsByTopic(uint256 _topic) external view returns (bytes32[] memory claimIds) {
         bytes32 ofAdder = _idOf(adder(), _topic);
-        uint256 first = _topic != 0 && _read(ofAdder).topic == _topic ? 1 : 0;
+        uint256 first = _topic != 0 && _read(ofAdder, !adderMuted).topic == _topic ? 1 : 0;
         TopicIndex.Index storage issuers = _issuers[_topic];
         claimIds = new bytes32[](first + issuers.count);
         if (first == 1) claimIds[0] = ofAdder;
@@ -204,10 +206,10 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
         }
     }
 
-    /// @dev The claim that stands here, or else the one that the adder hosts.
-    function _read(bytes32 claimId) private view returns (Claim memory claim) {
+    /// @dev The claim that stands here, or else, if `withHosted`, the one that the adder hosts.
+    function _read(bytes32 claimId, bool withHosted) private view returns (Claim memory claim) {
         if (_claims.headers[claimId] != bytes32(0)) return _claims.read(claimId);
-        address host = adder();
+        address host = withHosted ? adder() : address(0);
         if (host == address(0)) return claim;
         (bool success, bytes memory answer) =
             BoundedCall.read(host, HOST_GAS, 64, abi.encodeCall(IClaimHost.hosted, (address(this), claimId)));

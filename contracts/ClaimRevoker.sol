@@ -30,12 +30,12 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     }
 
     /// @inheritdoc IClaimIssuer
-    function revokeSubject(address identity, uint256 topic) external onlyOperator {
+    function revokeSubject(address identity, uint256 topic) external onlyOperator nonReentrant {
         _nextEpoch(identity, topic);
     }
 
     /// @inheritdoc IClaimIssuer
-    function revokeBatch(Revocation[] calldata items) external onlyOperator {
+    function revokeBatch(Revocation[] calldata items) external onlyOperator nonReentrant {
         for (uint256 i = 0; i < items.length; ++i) {
             Revocation calldata item = items[i];
             // In the last epoch nothing is valid, so there is nothing to revoke.

@@ -35,6 +35,7 @@ interface IIdentity is IERC734, IERC735, IERC165 {
     function adderMuted() external view returns (bool);
 
     /// @notice Shuts the adder out, or lets it in again. Only MANAGEMENT.
+    /// @dev While it is muted, what it hosts is not shown either.
     function setAdderMuted(bool muted) external;
 
     /// @notice Lets the adder write a claim that the holder had removed. Only CLAIM or MANAGEMENT keys, never the adder.
