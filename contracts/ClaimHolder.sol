@@ -86,14 +86,12 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     function hostedChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
         if (msg.sender != adder()) revert SenderIsNotAdder();
         bytes32 claimId = _idOf(msg.sender, topic);
-        bool removed = _tombstones != 0 && _claims.headers[claimId] == ClaimHeader.TOMBSTONE;
         if (word == bytes32(0)) {
-            // What the holder has removed was announced then.
-            if (!removed) emit ClaimRemoved(claimId, topic, HOSTED, msg.sender, "", abi.encode(old), "");
+            emit ClaimRemoved(claimId, topic, HOSTED, msg.sender, "", abi.encode(old), "");
             return true;
         }
         if (adderMuted) revert AdderIsMuted();
-        if (removed) revert ClaimRemovedByHolder(claimId);
+        if (_tombstones != 0 && _claims.headers[claimId] == ClaimHeader.TOMBSTONE) revert ClaimRemovedByHolder(claimId);
         if (old == bytes32(0)) emit ClaimAdded(claimId, topic, HOSTED, msg.sender, "", abi.encode(word), "");
         else emit ClaimChanged(claimId, topic, HOSTED, msg.sender, "", abi.encode(word), "");
         return true;

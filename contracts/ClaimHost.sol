@@ -35,8 +35,10 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
     {
         SignerTerms terms = _authorize(ISSUE, topic, keccak256(abi.encode(items)), authorization);
         _openTopic(topic);
+        mapping(address => bytes32) storage records = _records[topic];
         for (uint256 i = 0; i < items.length; ++i) {
-            if (!_host(items[i].subject, topic, items[i].word, terms)) emit ClaimFailed(items[i].subject, topic, i);
+            Hosted calldata item = items[i];
+            if (!_host(records, item.subject, topic, item.word, terms)) emit ClaimFailed(item.subject, topic, i);
         }
     }
 
@@ -48,9 +50,10 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
     {
         SignerTerms terms = _authorize(ONBOARD, topic, keccak256(abi.encode(items)), authorization);
         _openTopic(topic);
+        mapping(address => bytes32) storage records = _records[topic];
         for (uint256 i = 0; i < items.length; ++i) {
             (address identity, bool exists) = _identityFor(items[i].subject);
-            if (!exists || !_host(identity, topic, items[i].word, terms)) emit ClaimFailed(identity, topic, i);
+            if (!exists || !_host(records, identity, topic, items[i].word, terms)) emit ClaimFailed(identity, topic, i);
         }
     }
 
@@ -61,12 +64,15 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
         nonReentrant
     {
         _authorize(REVOKE, topic, keccak256(abi.encode(identities)), authorization);
+        mapping(address => bytes32) storage records = _records[topic];
         for (uint256 i = 0; i < identities.length; ++i) {
-            bytes32 old = _records[identities[i]][topic];
-            if (ClaimWord.epoch(old) == ClaimWord.LAST_EPOCH) continue; // nothing is valid there
-            _records[identities[i]][topic] = ClaimWord.ofEpoch(ClaimWord.epoch(old) + 1);
-            if (ClaimWord.layoutOf(old) != ClaimWord.LAYOUT || !_note(identities[i], topic, old, bytes32(0))) {
-                emit SubjectRevoked(identities[i], topic, ClaimWord.epoch(old) + 1);
+            address identity = identities[i];
+            bytes32 old = records[identity];
+            uint16 epoch = ClaimWord.epoch(old);
+            if (epoch == ClaimWord.LAST_EPOCH) continue; // nothing is valid there
+            records[identity] = ClaimWord.ofEpoch(++epoch);
+            if (ClaimWord.layoutOf(old) != ClaimWord.LAYOUT || !_note(identity, topic, old, bytes32(0))) {
+                emit SubjectRevoked(identity, topic, epoch);
             }
         }
     }
@@ -96,7 +102,7 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
     /// @inheritdoc IClaimHost
     function hosted(address identity, bytes32 claimId) external view returns (uint256 topic, bytes32 word) {
         topic = _topics[claimId];
-        word = _records[identity][topic];
+        word = _records[topic][identity];
         if (topic == 0 || ClaimWord.layoutOf(word) != ClaimWord.LAYOUT) return (0, 0);
     }
 
@@ -110,17 +116,22 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
 
     /// @dev Whether the word is the one that is hosted, and current.
     function _isHosted(address identity, uint256 topic, bytes32 word) internal view returns (bool) {
-        return _records[identity][topic] == word && ClaimWord.isCurrent(word, ClaimWord.epoch(word), block.timestamp);
+        return _records[topic][identity] == word && ClaimWord.isCurrent(word, ClaimWord.epoch(word), block.timestamp);
     }
 
-    function _host(address identity, uint256 topic, bytes32 word, SignerTerms terms) private returns (bool noted) {
-        mapping(uint256 topic => bytes32) storage records = _records[identity];
-        bytes32 old = records[topic];
+    /// @dev Not if it is muted, removed by the holder, or no identity that reads from here. Nothing that writes a record can be reached from within the call.
+    function _host(
+        mapping(address => bytes32) storage records,
+        address identity,
+        uint256 topic,
+        bytes32 word,
+        SignerTerms terms
+    ) private returns (bool) {
+        bytes32 old = records[identity];
         if (!ClaimWord.isCurrent(word, ClaimWord.epoch(old), block.timestamp)) return false;
-        if (!terms.admits(word, block.timestamp)) return false;
-        records[topic] = word;
-        noted = _note(identity, topic, old, word);
-        if (!noted) records[topic] = old; // muted, removed by the holder, or no identity that reads from here
+        if (!terms.admits(word, block.timestamp) || !_note(identity, topic, old, word)) return false;
+        records[identity] = word;
+        return true;
     }
 
     function _note(address identity, uint256 topic, bytes32 old, bytes32 word) private returns (bool) {

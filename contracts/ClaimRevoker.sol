@@ -11,14 +11,14 @@ import {Signatures} from "./libraries/Signatures.sol";
 /// @title Taking claims back: by (identity, topic), which no holder can dodge, and by signature, as ONCHAINID does
 abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     /// @dev The hosted word, or a word that has only the epoch: one slot has the state of (identity, topic), and a revocation replaces all of it.
-    mapping(address identity => mapping(uint256 topic => bytes32)) internal _records;
+    mapping(uint256 topic => mapping(address identity => bytes32)) internal _records;
     mapping(bytes32 fingerprint => bool) private _revoked;
 
     /// @inheritdoc IClaimIssuer
     mapping(address operator => bool) public isOperator;
 
     modifier onlyOperator() {
-        if (!isOperator[msg.sender] && !_senderHas(Purposes.MANAGEMENT)) revert SenderIsNotOperator();
+        _checkOperator();
         _;
     }
 
@@ -51,7 +51,7 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     }
 
     /// @inheritdoc IClaimIssuer
-    function revokeClaim(bytes32 _claimId, address _identity) external onlyManager returns (bool) {
+    function revokeClaim(bytes32 _claimId, address _identity) external onlyManager nonReentrant returns (bool) {
         (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(_identity, _claimId);
         if (!found || keccak256(abi.encode(address(this), claim.topic)) != _claimId) {
             revert ClaimNotRegistered(_claimId);
@@ -74,7 +74,7 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
 
     /// @inheritdoc IClaimIssuer
     function epochOf(address identity, uint256 topic) public view returns (uint16) {
-        return ClaimWord.epoch(_records[identity][topic]);
+        return ClaimWord.epoch(_records[topic][identity]);
     }
 
     function _isRevoked(bytes memory signature) internal view returns (bool) {
@@ -85,6 +85,10 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
         return _revoked[fingerprint];
     }
 
+    function _checkOperator() private view {
+        if (!isOperator[msg.sender] && !_senderHas(Purposes.MANAGEMENT)) revert SenderIsNotOperator();
+    }
+
     function _revoke(bytes memory signature) private {
         _revoked[Signatures.fingerprint(signature)] = true;
         emit ClaimRevoked(signature);
@@ -93,7 +97,7 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     function _nextEpoch(address identity, uint256 topic) private {
         uint16 epoch = epochOf(identity, topic);
         if (epoch == ClaimWord.LAST_EPOCH) revert EpochExhausted();
-        _records[identity][topic] = ClaimWord.ofEpoch(++epoch);
+        _records[topic][identity] = ClaimWord.ofEpoch(++epoch);
         emit SubjectRevoked(identity, topic, epoch);
     }
 }

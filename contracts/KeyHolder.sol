@@ -15,7 +15,7 @@ abstract contract KeyHolder is IERC734 {
     uint64 private _storedManagers;
 
     modifier onlyManager() {
-        if (!_senderHas(Purposes.MANAGEMENT)) revert SenderDoesNotHaveManagementKey();
+        _checkManager();
         _;
     }
 
@@ -113,6 +113,10 @@ abstract contract KeyHolder is IERC734 {
         }
         _keys[key] = slot.with(bit);
         emit KeyAdded(key, purpose, keyType);
+    }
+
+    function _checkManager() private view {
+        if (!_senderHas(Purposes.MANAGEMENT)) revert SenderDoesNotHaveManagementKey();
     }
 
     function _senderHas(uint256 purpose) internal view returns (bool) {
