@@ -83,12 +83,12 @@ abstract contract ClaimHolder is IIdentity, KeyHolder {
     }
 
     /// @inheritdoc IIdentity
-    function hostedChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
+    function hostedWordChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool) {
         if (msg.sender != adder()) revert SenderIsNotAdder();
         bytes32 claimId = _idOf(msg.sender, topic);
         if (word == bytes32(0)) {
             emit ClaimRemoved(claimId, topic, HOSTED, msg.sender, "", abi.encode(old), "");
-            return true;
+            return true; // muted or removed as it may be: it is over
         }
         if (adderMuted) revert AdderIsMuted();
         if (_tombstones != 0 && _claims.headers[claimId] == ClaimHeader.TOMBSTONE) revert ClaimRemovedByHolder(claimId);

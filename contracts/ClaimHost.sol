@@ -33,7 +33,7 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
         onlyOperator
         nonReentrant
     {
-        SignerTerms terms = _authorize(ISSUE, topic, keccak256(abi.encode(items)), authorization);
+        SignerTerms terms = _authorize(ISSUE, topic, _hashOf(items), authorization);
         _openTopic(topic);
         mapping(address => bytes32) storage records = _records[topic];
         for (uint256 i = 0; i < items.length; ++i) {
@@ -48,7 +48,7 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
         onlyOperator
         nonReentrant
     {
-        SignerTerms terms = _authorize(ONBOARD, topic, keccak256(abi.encode(items)), authorization);
+        SignerTerms terms = _authorize(ONBOARD, topic, _hashOf(items), authorization);
         _openTopic(topic);
         mapping(address => bytes32) storage records = _records[topic];
         for (uint256 i = 0; i < items.length; ++i) {
@@ -136,7 +136,7 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
 
     function _note(address identity, uint256 topic, bytes32 old, bytes32 word) private returns (bool) {
         if (ClaimWord.layoutOf(old) != ClaimWord.LAYOUT) old = bytes32(0);
-        return _send(identity, NOTE_GAS, abi.encodeCall(IIdentity.hostedChanged, (topic, old, word)));
+        return _send(identity, NOTE_GAS, abi.encodeCall(IIdentity.hostedWordChanged, (topic, old, word)));
     }
 
     function _authorize(bytes32 kind, uint256 topic, bytes32 items, Authorization calldata authorization)
@@ -150,6 +150,16 @@ abstract contract ClaimHost is ClaimRevoker, EIP712 {
         (signer, terms) = _signerOf(digest, authorization.signature);
         if (signer == address(0) || terms.isSuspended()) revert NotAuthorized();
         if (!_nonces[signer].use(nonce)) revert NonceUsed(signer, nonce);
+    }
+
+    /// @dev keccak256(abi.encode(items)), whose content is what the calldata has: only its offset and length stand before it.
+    function _hashOf(Hosted[] calldata items) private pure returns (bytes32) {
+        bytes calldata content;
+        assembly ("memory-safe") {
+            content.offset := items.offset
+            content.length := mul(items.length, 0x40) // an address and a word; the compiler has checked that they are there
+        }
+        return keccak256(abi.encodePacked(uint256(0x20), items.length, content));
     }
 
     function _openTopic(uint256 topic) private {

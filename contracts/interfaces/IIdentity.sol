@@ -49,7 +49,7 @@ interface IIdentity is IERC734, IERC735, IERC165 {
 
     /// @notice Tells of a claim that the adder hosts: `old` and `word` are the words before and after, zero for none. Only the adder.
     /// @dev Writes nothing: what `getClaim` shows of it is read from the adder.
-    function hostedChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool);
+    function hostedWordChanged(uint256 topic, bytes32 old, bytes32 word) external returns (bool);
 
     /// @notice Always reverts: the first manager stands in the code of the clone.
     function initialize(address initialManagementKey) external;

@@ -8,7 +8,9 @@ library BoundedCall {
 
     /// @notice Whether a call with `gasLimit` would get all of it, as EIP-150 keeps back a 64th.
     function canAfford(uint256 gasLimit) internal view returns (bool) {
-        return gasleft() >= gasLimit + gasLimit / 63 + OVERHEAD;
+        unchecked {
+            return gasleft() >= gasLimit + gasLimit / 63 + OVERHEAD; // gas limits are far from 2^256
+        }
     }
 
     /// @notice Calls with a fixed gas and copies nothing of what comes back.

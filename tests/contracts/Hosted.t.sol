@@ -178,11 +178,13 @@ contract HostedTest is HostedBase {
         identity.allowClaim(id);
         identity.setAdderMuted(true);
         vm.stopPrank();
-        assertShows(wordOf(0));
+        assertShows(0); // while it is muted
         vm.warp(NOW + 1);
         vm.expectEmit(address(issuer));
         emit IClaimIssuer.ClaimFailed(address(identity), TOPIC, 0);
         issueTo(only(address(identity)), wordOf(0));
+        vm.prank(holder);
+        identity.setAdderMuted(false);
         vm.warp(NOW);
         assertShows(wordOf(0)); // as it was
     }
@@ -250,7 +252,7 @@ contract HostedTest is HostedBase {
         vm.assume(sender != address(issuer));
         vm.prank(sender);
         vm.expectRevert(IIdentity.SenderIsNotAdder.selector);
-        identity.hostedChanged(topic, old, word);
+        identity.hostedWordChanged(topic, old, word);
     }
 
     function testFuzz_HostedViewsNeverRevert(address any, bytes32 claimId, bytes32 word) public view {
@@ -283,10 +285,10 @@ contract HostedGasTest is HostedBase {
             list[i] = factory.createFor(wallet, address(issuer));
         }
         issueTo(list, wordOf(0));
-        spent("issue hosted, each of 20", 38_000);
+        spent("issue hosted, each of 20", 36_700); // the goal is 36,000
         vm.warp(NOW + 1);
         issueTo(list, wordOf(0));
-        spent("renew hosted, each of 20", 20_700);
+        spent("renew hosted, each of 20", 19_600); // the goal is 19,000
         IClaimIssuer.Revocation[] memory revocations = new IClaimIssuer.Revocation[](BATCH);
         for (uint256 i = 0; i < BATCH; ++i) {
             revocations[i] = IClaimIssuer.Revocation(list[i], TOPIC, 0);
@@ -296,6 +298,6 @@ contract HostedGasTest is HostedBase {
         spent("revokeBatch of hosted, each of 20", 15_000);
         issueTo(list, wordOf(1));
         revokeAt(list);
-        spent("revokeHosted, with the identity's event, each of 20", 17_800);
+        spent("revokeHosted, with the identity's event, each of 20", 16_700); // the goal is 15,000, which revokeBatch keeps
     }
 }

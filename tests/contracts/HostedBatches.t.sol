@@ -20,7 +20,7 @@ contract Revoker {
         ISSUER = issuer;
     }
 
-    function noteHosted(uint256 topic, bytes32, bytes32) external returns (bool) {
+    function hostedWordChanged(uint256 topic, bytes32, bytes32) external returns (bool) {
         try ISSUER.revokeSubject(address(this), topic) {
             revoked = true;
         } catch {}
@@ -245,5 +245,24 @@ contract HostedBatchesTest is HostedSetup {
         );
         assertEq(isHostedValid(identity, word), success);
         assertEq(isHostedValid(IIdentity(other), word), success);
+    }
+
+    /// @dev What is signed is hashed from the calldata as it came: a subject that is no address is refused, whoever signed it.
+    function testFuzz_DirtySubjectIsRefused(uint96 dirt) public {
+        vm.assume(dirt != 0);
+        bytes32[4] memory dirty =
+            [bytes32(uint256(0x20)), bytes32(uint256(1)), bytes32((uint256(dirt) << 160) | uint160(address(identity))), word];
+        bytes32 hash = keccak256(abi.encode(dirty));
+        IClaimHost.Authorization memory good = leave(signerKey, "Issue", TOPIC, hash);
+        bytes memory call = abi.encodeCall(issuer.issue, (TOPIC, items(), good));
+        // Selector, three heads, the length of the items, then the first subject.
+        for (uint256 i = 0; i < 12; ++i) {
+            call[4 + 4 * 32 + i] = bytes12(dirt)[i];
+        }
+        vm.prank(operator);
+        (bool success, bytes memory answer) = address(issuer).call(call);
+        assertEq(answer.length, 0); // refused when it was read: the signature is good
+        assertFalse(success);
+        assertFalse(isHostedValid(identity, word));
     }
 }

@@ -194,7 +194,7 @@ contract HostedReadsTest is HostedSetup {
         vm.assume(sender != address(issuer));
         vm.prank(sender);
         vm.expectRevert(IIdentity.SenderIsNotAdder.selector);
-        identity.noteHosted(TOPIC, old, word);
+        identity.hostedWordChanged(TOPIC, old, word);
     }
 
     /// @dev What stands on the identity comes first, until the issuer takes it away.
