@@ -3,6 +3,7 @@ pragma solidity ^0.8.24;
 
 import {SymbolicTest} from "./Symbolic.sol";
 import {IClaimIssuerRegistry} from "../../contracts/interfaces/IClaimIssuerRegistry.sol";
+import {IIdFactory} from "../../contracts/interfaces/IIdFactory.sol";
 import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
 
 /// @dev Who may say which wallet has which identity, and whom to believe.
@@ -32,7 +33,7 @@ contract DirectoriesProof is SymbolicTest {
 
     function check_NobodyUnlinksAnothersWallet() public {
         vm.prank(anyCallerBut(HOLDER, address(identity)));
-        (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.unlinkWallet, (HOLDER)));
+        (bool done,) = address(factory).call(abi.encodeCall(IIdFactory.unlinkWallet, (HOLDER)));
         assert(!done);
         assert(factory.getIdentity(HOLDER) == address(identity));
     }
