@@ -143,16 +143,13 @@ class _Daemon:
         time = asyncio.get_running_loop().time()
         if time < self._node_away_until:
             raise NodeUnavailable("the node did not answer a moment ago")
-        calls = [
-            contracts.get_identity(self.at.factory, wallet),
-            contracts.predict(self.at.factory, wallet, self.at.claim_issuer),
-        ]
+        calls = contracts.identity_calls(self.at.factory, wallet, self.at.claim_issuer)
         try:
             linked, predicted = await self.gateway.call(calls)
         except NodeUnavailable:
             self._node_away_until = time + NODE_AWAY_SECONDS
             raise
-        identity = contracts.decode_address(linked) or contracts.decode_address(predicted)
+        identity = contracts.identity_of(linked, predicted)
         return {self.chain_id: identity} if identity else {}
 
     async def ring(self, _key: str) -> None:

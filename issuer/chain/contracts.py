@@ -150,6 +150,16 @@ def predict(factory: str, wallet: str, adder: str) -> Call:
     return abi.PREDICT.call(factory, wallet, adder)
 
 
+def identity_calls(factory: str, wallet: str, adder: str) -> list[Call]:
+    """The two questions that `identity_of` answers from: where the wallet is linked, and where it would be."""
+    return [get_identity(factory, wallet), predict(factory, wallet, adder)]
+
+
+def identity_of(linked: bytes | None, predicted: bytes | None) -> str | None:
+    """The wallet's Identity, existing or to be made. None only from a factory that is not ours."""
+    return decode_address(linked) or decode_address(predicted)
+
+
 def epoch_of(issuer: str, identity: str, topic: int) -> Call:
     return abi.EPOCH_OF.call(issuer, identity, topic)
 

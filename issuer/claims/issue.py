@@ -1,6 +1,6 @@
 """The way out: queued claims are checked against their sealed decision and the chain, signed, and sent in batches."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -85,7 +85,7 @@ class Issues:
         await self._hold_unproved(unproved)
         if not proved:
             return bool(unproved)
-        prepared, head = await self._prepare(one_kind(proved))
+        prepared, head = await self._prepare(one_kind(proved), {case.id: case for _, case in rows})
         if not prepared:
             return True
         await self._submit(prepared, head)
@@ -125,13 +125,12 @@ class Issues:
             waiting = await store.ready(session, self._lane.chain_id, now=self._clock(), limit=self._batch_size)
         return len(waiting) >= self._batch_size
 
-    async def _prepare(self, claims: Sequence[Claim]) -> tuple[list[Prepared], Head]:
+    async def _prepare(self, claims: Sequence[Claim], cases: Mapping[str, Case]) -> tuple[list[Prepared], Head]:
         """Ask the chain about each claim, then sign those that are still to be made."""
         calls = []
         for claim in claims:
             calls += [
-                contracts.get_identity(self._at.factory, claim.wallet),
-                contracts.predict(self._at.factory, claim.wallet, self._at.claim_issuer),
+                *contracts.identity_calls(self._at.factory, claim.wallet, self._at.claim_issuer),
                 contracts.epoch_of(self._at.claim_issuer, claim.identity, int(claim.topic)),
                 contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])),
             ]
@@ -139,13 +138,13 @@ class Issues:
         prepared: list[Prepared] = []
         for index, claim in enumerate(claims):
             linked, predicted, epoch, onchain = answers[4 * index : 4 * index + 4]
-            identity = contracts.decode_address(linked) or contracts.decode_address(predicted)
+            identity = contracts.identity_of(linked, predicted)
             if identity != claim.identity:
                 await self._change_identity(claim, identity)
             elif _stands(claim, contracts.decode_claim(onchain), contracts.decode_uint(epoch)):
                 await self._adopt(claim)
             else:
-                prepared.append(await self._sign(claim, contracts.decode_uint(epoch), head))
+                prepared.append(await self._sign(claim, cases[claim.case_id], contracts.decode_uint(epoch), head))
         return self._within_gas(prepared), head
 
     def _within_gas(self, prepared: list[Prepared]) -> list[Prepared]:
@@ -153,10 +152,8 @@ class Issues:
             prepared = prepared[:-1]
         return prepared
 
-    async def _sign(self, claim: Claim, epoch: int, head: Head) -> Prepared:
-        async with self._db.read() as session:
-            case = await session.get(Case, claim.case_id)
-        assert case is not None  # a foreign key
+    async def _sign(self, claim: Claim, case: Case, epoch: int, head: Head) -> Prepared:
+        """`case` is the one that was compared with its sealed decision, not a later reading of the same row."""
         commitment = rules.commitment(
             salt=self._data_keys.open(SALT, claim.salt, row=claim.id),
             case_id=case.id,

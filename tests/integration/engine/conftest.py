@@ -171,12 +171,9 @@ class Engine:
         )
 
     async def identities(self, wallet: str) -> dict[int, str]:
-        calls = [
-            contracts.get_identity(self.at.factory, wallet),
-            contracts.predict(self.at.factory, wallet, self.at.claim_issuer),
-        ]
+        calls = contracts.identity_calls(self.at.factory, wallet, self.at.claim_issuer)
         linked, predicted = await self.gateway.call(calls)
-        identity = contracts.decode_address(linked) or contracts.decode_address(predicted)
+        identity = contracts.identity_of(linked, predicted)
         assert identity is not None
         return {CHAIN_ID: identity}
 
