@@ -7,6 +7,7 @@ docs/settings.md lists every variable; a test keeps it complete.
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -15,28 +16,15 @@ import msgspec
 from msgspec import Meta
 
 from issuer.errors import SettingsError
+from issuer.providers import vendors
+from issuer.providers.vendors import VENDORS, ProviderSettings
 from issuer.secrets import KeyRing, Secret
 
-PERSONA_API = "https://api.withpersona.com/api/v1"
-PERSONA_HOSTED = "https://inquiry.withpersona.com/verify"
 MIN_SECRET_CHARS = 16
 _WEAK = re.compile(r"(?i)change.?me|default|example|secret|password|test|xxx+")
-_ENVIRONMENTS = ("sandbox", "production")
 
 Positive = Annotated[int, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
-
-
-class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One environment of one provider. `webhook_secrets` is empty in the daemon."""
-
-    environment: str
-    template: str
-    api_key: Secret
-    api_url: str
-    hosted_url: str
-    environment_id: str | None
-    webhook_secrets: tuple[Secret, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,14 +35,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     )
     database_url: Secret = msgspec.field(name="DATABASE_URL", default=Secret("sqlite:///claimwright.sqlite3"))
     chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
-    persona_environment: str = msgspec.field(name="PERSONA_ENVIRONMENT", default="sandbox")
-    persona_api_url: str = msgspec.field(name="PERSONA_API_BASE_URL", default=PERSONA_API)
-    persona_hosted_url: str = msgspec.field(name="PERSONA_HOSTED_URL", default=PERSONA_HOSTED)
+    provider_names: str = msgspec.field(name=vendors.PROVIDERS, default="persona")
     silent_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_SILENT_SECONDS", default=600)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
         name="CLAIMWRIGHT_LOG_LEVEL", default="info"
     )
-    persona: tuple[ProviderSettings, ...] = msgspec.field(name="persona", default=())  # filled in by `load`
+    providers: tuple[ProviderSettings, ...] = msgspec.field(name="providers", default=())  # filled in by `load`
 
 
 class ApiSettings(Settings, frozen=True, kw_only=True):
@@ -107,9 +93,6 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Secret = msgspec.field(name="DATABASE_URL", default=Secret("sqlite:///claimwright.sqlite3"))
 
 
-# The vendor's customary names; with two environments each takes the suffix `_SANDBOX` or `_PRODUCTION`.
-PERSONA_VARIABLES = ("PERSONA_API_KEY", "PERSONA_WEBHOOK_SECRET", "PERSONA_TEMPLATE_ID", "PERSONA_ENVIRONMENT_ID")
-
 T = TypeVar("T", bound=msgspec.Struct)
 
 
@@ -117,8 +100,7 @@ def load(kind: type[T], env: Mapping[str, str]) -> T:
     """Read and check one settings type. Raises `SettingsError` naming the first variable that is wrong."""
     values: dict[str, object] = {}
     for field in msgspec.structs.fields(kind):
-        if field.name == "persona":
-            values["persona"] = _persona(env, webhooks=issubclass(kind, ApiSettings))
+        if field.name == "providers":
             continue
         text = lookup(env, field.encode_name)
         if text is not None:
@@ -129,6 +111,11 @@ def load(kind: type[T], env: Mapping[str, str]) -> T:
         settings = msgspec.convert(values, kind, strict=False, dec_hook=_secret)
     except msgspec.ValidationError as error:
         raise _named(error) from None
+    if isinstance(settings, Settings):
+        listed = vendors.read(
+            settings.provider_names, partial(lookup, env), strong, webhooks=isinstance(settings, ApiSettings)
+        )
+        settings = msgspec.structs.replace(settings, providers=listed)
     _check(settings)
     return settings
 
@@ -157,41 +144,6 @@ def _named(error: msgspec.ValidationError) -> SettingsError:
     return SettingsError(path.rstrip("`") or "settings", text[:1].lower() + text[1:])
 
 
-def _persona(env: Mapping[str, str], *, webhooks: bool) -> tuple[ProviderSettings, ...]:
-    names = tuple(re.split(r"[\s,]+", (env.get("PERSONA_ENVIRONMENT") or "sandbox").strip()))
-    if len(set(names)) != len(names) or any(name not in _ENVIRONMENTS for name in names):
-        raise SettingsError("PERSONA_ENVIRONMENT", f"must be one or both of {', '.join(_ENVIRONMENTS)}")
-    return tuple(_persona_environment(env, name, suffixed=len(names) > 1, webhooks=webhooks) for name in names)
-
-
-def _persona_environment(env: Mapping[str, str], name: str, *, suffixed: bool, webhooks: bool) -> ProviderSettings:
-    suffix = f"_{name.upper()}" if suffixed else ""
-
-    def need(variable: str) -> str:
-        value = lookup(env, variable + suffix)
-        if value is None:
-            raise SettingsError(variable + suffix, "is required and not set")
-        return value
-
-    secrets: tuple[Secret, ...] = ()
-    if webhooks:
-        variable = "PERSONA_WEBHOOK_SECRET" + suffix
-        secrets = tuple(Secret(part) for part in re.split(r"[\s,]+", need("PERSONA_WEBHOOK_SECRET").strip()) if part)
-        for secret in secrets:
-            strong(variable, secret)
-    key = Secret(need("PERSONA_API_KEY"))
-    strong("PERSONA_API_KEY" + suffix, key)
-    return ProviderSettings(
-        environment=name,
-        template=need("PERSONA_TEMPLATE_ID"),
-        api_key=key,
-        api_url=env.get("PERSONA_API_BASE_URL") or PERSONA_API,
-        hosted_url=env.get("PERSONA_HOSTED_URL") or PERSONA_HOSTED,
-        environment_id=lookup(env, "PERSONA_ENVIRONMENT_ID" + suffix),
-        webhook_secrets=secrets,
-    )
-
-
 def strong(name: str, secret: Secret) -> None:
     """Refuse a secret that is short or looks like a placeholder."""
     value = secret.reveal()
@@ -203,11 +155,10 @@ def strong(name: str, secret: Secret) -> None:
 
 def _check(settings: msgspec.Struct) -> None:
     if isinstance(settings, Settings):
-        for variable, url in (
-            ("PERSONA_API_BASE_URL", settings.persona_api_url),
-            ("PERSONA_HOSTED_URL", settings.persona_hosted_url),
-        ):
-            _safe_url(variable, url, plain=settings.env != "production")
+        for one in settings.providers:
+            _safe_url(VENDORS[one.vendor].base_url, one.api_url, plain=settings.env != "production")
+            for variable in VENDORS[one.vendor].urls:
+                _safe_url(variable, one.options[variable], plain=settings.env != "production")
     if isinstance(settings, DaemonSettings):
         KeyRing.parse("CLAIMWRIGHT_DECISION_KEYS", settings.decision_keys)
         KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", settings.data_keys)

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import msgspec
 
-from issuer.settings import PERSONA_VARIABLES, ApiSettings, DaemonSettings, Settings
+from issuer.providers.vendors import VENDORS, variables
+from issuer.settings import ApiSettings, DaemonSettings, Settings
 
-_OURS = ("CLAIMWRIGHT_", "PERSONA_")
+_OURS = ("CLAIMWRIGHT_", *(vendor.prefix for vendor in VENDORS.values()))
 _ENDINGS = ("_FILE", "_SANDBOX", "_PRODUCTION")
 _INTERNAL = frozenset({"CLAIMWRIGHT_DIE_WITH_PARENT"})
 
@@ -23,7 +24,7 @@ def own_environment(kind: type[Settings], env: Mapping[str, str]) -> dict[str, s
 
 def _names(kind: type[Settings]) -> frozenset[str]:
     fields = {field.encode_name for field in msgspec.structs.fields(kind)}
-    vendor = {name for name in PERSONA_VARIABLES if kind is not DaemonSettings or name != "PERSONA_WEBHOOK_SECRET"}
+    vendor = variables(webhooks=kind is not DaemonSettings)
     return frozenset(fields | vendor | (_INTERNAL if kind is ApiSettings else set()))
 
 

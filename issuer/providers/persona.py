@@ -24,9 +24,10 @@ from issuer.providers.persona_inquiry import (
 from issuer.providers.persona_wire import identifier
 from issuer.providers.persona_wire import reference as valid_reference
 from issuer.providers.protocol import Provider, Reading, Session, StartCheck, Started
+from issuer.providers.vendors import VENDORS, ProviderSettings
 
-DEFAULT_BASE_URL: Final = "https://api.withpersona.com/api/v1"
-DEFAULT_HOSTED_URL: Final = "https://inquiry.withpersona.com/verify"
+DEFAULT_BASE_URL: Final = VENDORS["persona"].api_url
+DEFAULT_HOSTED_URL: Final = VENDORS["persona"].options["PERSONA_HOSTED_URL"]
 _PAGE_SIZE = 50
 _MOST_PAGES = 4
 
@@ -225,6 +226,18 @@ class PersonaProvider(Provider):
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self._clock(), UTC)
+
+
+def open_provider(settings: ProviderSettings) -> Provider:
+    """The client of one configured environment. Raises `SettingsError`."""
+    return PersonaProvider(
+        environment=settings.environment,
+        api_key=settings.keys["PERSONA_API_KEY"].reveal(),
+        base_url=settings.api_url,
+        template_ids=(settings.template,),
+        hosted_url=settings.options["PERSONA_HOSTED_URL"],
+        expected_environment_id=settings.options["PERSONA_ENVIRONMENT_ID"] or None,
+    )
 
 
 def _path(what: str, check_ref: str) -> str:

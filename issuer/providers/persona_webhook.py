@@ -16,6 +16,7 @@ import msgspec
 from issuer.errors import SettingsError, WebhookRefused
 from issuer.providers.persona_wire import identifier, moment, reference, word
 from issuer.providers.protocol import Event, WebhookDoor
+from issuer.providers.vendors import ProviderSettings
 
 SIGNATURE_HEADER: Final = "persona-signature"
 
@@ -104,6 +105,13 @@ class PersonaDoor(WebhookDoor):
         if event is None:
             raise WebhookRefused("malformed")
         return event
+
+
+def open_door(settings: ProviderSettings, tolerance_seconds: int) -> WebhookDoor:
+    """The door of one configured environment. Raises `SettingsError`."""
+    return PersonaDoor(
+        settings.environment, [secret.reveal() for secret in settings.webhook_secrets], tolerance_seconds
+    )
 
 
 def _signature(headers: Mapping[str, str]) -> str:

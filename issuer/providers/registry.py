@@ -1,49 +1,45 @@
 """Which providers this installation speaks to, keyed by (provider name, environment)."""
 
-from issuer.errors import SettingsError
-from issuer.providers.persona import PersonaProvider
-from issuer.providers.persona_webhook import PersonaDoor
+from collections.abc import Callable, Mapping
+
+from issuer.providers import persona, persona_webhook
 from issuer.providers.protocol import Provider, WebhookDoor
-from issuer.settings import ApiSettings, ProviderSettings, Settings
+from issuer.providers.vendors import PRODUCTION, SANDBOX, ProviderSettings
+from issuer.settings import ApiSettings, Settings
 
 Key = tuple[str, str]
 
+# A vendor's two halves. The door's half imports no HTTP client. `tolerance` in seconds, for those that sign a time.
+DOORS: Mapping[str, Callable[[ProviderSettings, int], WebhookDoor]] = {"persona": persona_webhook.open_door}
+PROVIDERS: Mapping[str, Callable[[ProviderSettings], Provider]] = {"persona": persona.open_provider}
+
 
 def doors(settings: ApiSettings) -> dict[Key, WebhookDoor]:
-    """One door per environment that has a webhook secret. Raises `SettingsError`."""
+    """One door per configured environment. Raises `SettingsError`."""
     tolerance = settings.webhook_tolerance_seconds
-    made = [
-        PersonaDoor(one.environment, [secret.reveal() for secret in one.webhook_secrets], tolerance)
-        for one in settings.persona
-    ]
-    return {(door.name, door.environment): door for door in made}
+    return {_key(one): DOORS[one.vendor](one, tolerance) for one in settings.providers}
 
 
 def providers(settings: Settings) -> dict[Key, Provider]:
     """One API client per environment; the caller closes them. Raises `SettingsError`."""
-    return {(PersonaProvider.name, one.environment): _persona(one) for one in settings.persona}
+    return {_key(one): PROVIDERS[one.vendor](one) for one in settings.providers}
 
 
 def templates(settings: Settings) -> dict[Key, str]:
     """The provider's template that a check is opened with."""
-    return {(PersonaProvider.name, one.environment): one.template for one in settings.persona}
+    return {_key(one): one.template for one in settings.providers}
 
 
-def for_new_cases(settings: Settings, *, local: bool) -> Key:
-    """With both environments configured, a local chain takes sandbox checks and a live one never does."""
-    names = [one.environment for one in settings.persona]
-    if not names:
-        raise SettingsError("PERSONA_ENVIRONMENT", "names no environment")
-    wanted = "sandbox" if local else "production"
-    return (PersonaProvider.name, wanted if wanted in names else names[0])
+def for_new_cases(settings: Settings, *, local: bool, vendor: str | None = None) -> Key:
+    """Where a new case's check is opened: the first provider, or the named one.
+
+    With both environments configured, a local chain takes sandbox checks and a live one never does.
+    """
+    name = vendor or settings.providers[0].vendor
+    names = [one.environment for one in settings.providers if one.vendor == name]
+    wanted = SANDBOX if local else PRODUCTION
+    return (name, wanted if wanted in names else names[0])
 
 
-def _persona(one: ProviderSettings) -> PersonaProvider:
-    return PersonaProvider(
-        environment=one.environment,
-        api_key=one.api_key.reveal(),
-        base_url=one.api_url,
-        template_ids=(one.template,),
-        hosted_url=one.hosted_url,
-        expected_environment_id=one.environment_id,
-    )
+def _key(one: ProviderSettings) -> Key:
+    return (one.vendor, one.environment)

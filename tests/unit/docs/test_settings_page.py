@@ -6,7 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from issuer.settings import PERSONA_VARIABLES, ApiSettings, DaemonSettings, DeploySettings, StoreSettings
+from issuer.providers.vendors import VENDORS, variables
+from issuer.settings import ApiSettings, DaemonSettings, DeploySettings, StoreSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `([A-Z_]+)` \|([^|]*)\|([^|]*)\| (.+) \|$", re.MULTILINE)
@@ -17,17 +18,16 @@ OTHERS = {"CLAIMWRIGHT_KEYSTORE_PASSWORD", "CLAIMWRIGHT_SKIP_CHROMIUM", "TEST_DA
 
 
 def fields(kind) -> dict[str, msgspec.structs.FieldInfo]:
-    return {field.encode_name: field for field in msgspec.structs.fields(kind) if field.name != "persona"}
+    return {field.encode_name: field for field in msgspec.structs.fields(kind) if field.name != "providers"}
 
 
 def used_by(name: str) -> set[str]:
     letters = {letter for letter, kind in LETTERS.items() if name in fields(kind)}
-    if name in PERSONA_VARIABLES:
-        letters |= {"A"} if name == "PERSONA_WEBHOOK_SECRET" else {"A", "D"}
+    letters |= {letter for letter, webhooks in (("A", True), ("D", False)) if name in variables(webhooks=webhooks)}
     return letters
 
 
-EVERY = sorted({name for kind in LETTERS.values() for name in fields(kind)} | set(PERSONA_VARIABLES))
+EVERY = sorted({name for kind in LETTERS.values() for name in fields(kind)} | variables(webhooks=True))
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -46,6 +46,15 @@ def test_its_default_is_the_one_on_the_page(name):
         assert ("**required**" in shown) == field.required, name
         if isinstance(field.default, int) or (isinstance(field.default, str) and field.default):
             assert shown == f"`{field.default}`"
+
+
+@pytest.mark.parametrize("vendor", VENDORS.values(), ids=lambda vendor: vendor.name)
+def test_a_vendors_defaults_are_on_the_page(vendor):
+    shown = {name: PAGE[name][3].strip() for name in vendor.variables()}
+    required = {*vendor.keys, vendor.webhook_secret, vendor.template, None if vendor.api_url else vendor.base_url}
+    assert {name for name, default in shown.items() if "**required**" in default} == required - {None}
+    told = {name: default for name, default in {**vendor.options, vendor.base_url: vendor.api_url}.items() if default}
+    assert {name: shown[name] for name in told} == {name: f"`{default}`" for name, default in told.items()}
 
 
 def test_the_page_names_no_setting_that_does_not_exist():

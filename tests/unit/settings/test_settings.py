@@ -107,21 +107,21 @@ def test_the_two_types_share_no_secret_but_the_providers_key_and_the_database():
     api, daemon = set(ApiSettings.__struct_encode_fields__), set(DaemonSettings.__struct_encode_fields__)
     assert not [name for name in api if any(word in name for word in ("KEY", "PASSWORD", "RPC", "DECISION", "DATA_"))]
     assert not [name for name in daemon if "WEBHOOK" in name]
-    assert all(not one.webhook_secrets for one in load(DaemonSettings, {**DAEMON, **API}).persona)
+    assert all(not one.webhook_secrets for one in load(DaemonSettings, {**DAEMON, **API}).providers)
 
 
 def test_loopback_over_http_is_for_development():
     settings = load(
         ApiSettings, {**API, "CLAIMWRIGHT_ENV": "development", "PERSONA_API_BASE_URL": "http://127.0.0.1:1"}
     )
-    assert settings.persona[0].api_url == "http://127.0.0.1:1"
+    assert settings.providers[0].api_url == "http://127.0.0.1:1"
     refusal(ApiSettings, {**API, "CLAIMWRIGHT_ENV": "development", "PERSONA_API_BASE_URL": "http://10.0.0.1/api"})
 
 
 def test_webhook_secrets_are_a_list_while_one_replaces_another():
     second = "wbhsec_" + secrets.token_hex(16)
     for text in (f"{HOOK} {second}", f"{HOOK},{second}", f" {HOOK}\n{second} "):
-        found = load(ApiSettings, {**API, "PERSONA_WEBHOOK_SECRET": text}).persona[0].webhook_secrets
+        found = load(ApiSettings, {**API, "PERSONA_WEBHOOK_SECRET": text}).providers[0].webhook_secrets
         assert found == (Secret(HOOK), Secret(second))
 
 
@@ -133,10 +133,10 @@ def test_two_environments_take_endings():
             f"PERSONA_TEMPLATE_ID_{ending}": f"itmpl_{ending}",
             f"PERSONA_WEBHOOK_SECRET_{ending}": HOOK + ending,
         }
-    both = load(ApiSettings, env).persona
+    both = load(ApiSettings, env).providers
     assert [one.environment for one in both] == ["sandbox", "production"]
     assert [one.template for one in both] == ["itmpl_SANDBOX", "itmpl_PRODUCTION"]
-    assert both[0].api_key == Secret(KEY + "SANDBOX")
+    assert both[0].keys["PERSONA_API_KEY"] == Secret(KEY + "SANDBOX")
     assert refusal(ApiSettings, {**env, "PERSONA_API_KEY_PRODUCTION": ""}) == (
         "PERSONA_API_KEY_PRODUCTION: is required and not set"
     )
@@ -153,7 +153,7 @@ def test_a_secret_may_come_from_a_file(tmp_path, ending):
     path.write_text(KEY + ending)
     env = {name: value for name, value in API.items() if name != "PERSONA_API_KEY"}
     settings = load(ApiSettings, {**env, "PERSONA_API_KEY_FILE": str(path)})
-    assert settings.persona[0].api_key == Secret(KEY)
+    assert settings.providers[0].keys["PERSONA_API_KEY"] == Secret(KEY)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
