@@ -19,7 +19,7 @@ import httpx
 
 from issuer.chain import eip1559
 from issuer.chain.gateway import Gateway
-from issuer.chain.signer import LocalSigner
+from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.secrets import Secret
 from scripts.stack import HOME, Stack, rpc
 from tests.stores import fresh_store
@@ -121,7 +121,7 @@ async def _bare(stack: Stack) -> float:
             to=key.address,
             data=b"",
         )
-        signature = await key.sign_digest(eip1559.signing_digest(unsigned))
+        signature = await checked_sign(key, eip1559.signing_message(unsigned))
         raw = eip1559.signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
         start = time.perf_counter()
         await gateway.send([raw])

@@ -21,6 +21,7 @@ from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import Gateway
 from issuer.chain.lanes import LaneKeeper
 from issuer.chain.rules import ChainProfile
+from issuer.chain.signers import load_signer, refuse_shared_keys
 from issuer.chain.watcher import Watcher
 from issuer.claims.issue import Contracts, Issues
 from issuer.claims.queueing import Issuance
@@ -238,21 +239,10 @@ class _Daemon:
 
 def _signers(settings: DaemonSettings) -> tuple[signer.Signer, signer.Signer]:
     """Two keys with two jobs: one pays gas, the other makes claims true. Decrypting takes about a second each."""
-    sender = signer.load_signer(
-        "CLAIMWRIGHT_SENDER",
-        keystore=settings.sender_keystore,
-        password=settings.sender_password,
-        key=settings.sender_key,
-        chain_id=settings.chain_id,
-    )
-    claim_signer = signer.load_signer(
-        "CLAIMWRIGHT_CLAIM_SIGNER",
-        keystore=settings.claim_signer_keystore,
-        password=settings.claim_signer_password,
-        key=settings.claim_signer_key,
-        chain_id=settings.chain_id,
-    )
-    signer.refuse_one_key(sender, claim_signer)
+    chain_ids = [settings.chain_id]
+    sender = load_signer(settings.senders, chain_ids=chain_ids)
+    claim_signer = load_signer(settings.claim_signer, chain_ids=chain_ids)
+    refuse_shared_keys([sender], [claim_signer])
     return sender, claim_signer
 
 

@@ -1,6 +1,7 @@
 """Values that must never be seen, and keys of their own purpose.
 
 `Secret` prints as `***` wherever it lands: logs, reprs, tracebacks, f-strings. `reveal()` is the one way in.
+`KeySource` says where chain keys are; `chain/signers.py` makes signers of it.
 `KeyRing` holds versioned 32-byte keys; each use derives a key of its own from them (HKDF-SHA256, RFC 5869), so a
 value sealed for one purpose opens for no other.
 """
@@ -10,6 +11,7 @@ import os
 import re
 from hashlib import sha256
 
+import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -48,6 +50,16 @@ class Secret:
 
     def __bool__(self) -> bool:
         return bool(self._value)
+
+
+class KeySource(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the chain keys of one role are: what the variables that begin with `prefix` say."""
+
+    prefix: str
+    keystore: str | None
+    password: Secret | None
+    key: Secret | None
+    remote: Secret | None  # its URL may carry a password
 
 
 class KeyRing:

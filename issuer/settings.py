@@ -18,7 +18,7 @@ from msgspec import Meta
 from issuer.errors import SettingsError
 from issuer.providers import vendors
 from issuer.providers.vendors import VENDORS, ProviderSettings
-from issuer.secrets import KeyRing, Secret
+from issuer.secrets import KeyRing, KeySource, Secret
 
 MIN_SECRET_CHARS = 16
 _WEAK = re.compile(r"(?i)change.?me|default|example|secret|password|test|xxx+")
@@ -63,13 +63,52 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     sender_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEYSTORE", default=None)
     sender_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_PASSWORD", default=None)
     sender_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEY", default=None)
+    sender_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_REMOTE", default=None)
     claim_signer_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_KEYSTORE", default=None)
     claim_signer_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_PASSWORD", default=None)
     claim_signer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_KEY", default=None)
+    claim_signer_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_CLAIM_SIGNER_REMOTE", default=None)
+    revoker_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_KEYSTORE", default=None)
+    revoker_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_PASSWORD", default=None)
+    revoker_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_KEY", default=None)
+    revoker_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_REMOTE", default=None)
     depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
     hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
     batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
+
+    @property
+    def senders(self) -> KeySource:
+        """They pay for gas, and what they send can be replaced."""
+        return KeySource(
+            prefix="CLAIMWRIGHT_SENDER",
+            keystore=self.sender_keystore,
+            password=self.sender_password,
+            key=self.sender_key,
+            remote=self.sender_remote,
+        )
+
+    @property
+    def claim_signer(self) -> KeySource:
+        """It makes claims true, for ever."""
+        return KeySource(
+            prefix="CLAIMWRIGHT_CLAIM_SIGNER",
+            keystore=self.claim_signer_keystore,
+            password=self.claim_signer_password,
+            key=self.claim_signer_key,
+            remote=self.claim_signer_remote,
+        )
+
+    @property
+    def revoker(self) -> KeySource:
+        """A sender for revocations alone, if there is one."""
+        return KeySource(
+            prefix="CLAIMWRIGHT_REVOKER",
+            keystore=self.revoker_keystore,
+            password=self.revoker_password,
+            key=self.revoker_key,
+            remote=self.revoker_remote,
+        )
 
 
 class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,10 +120,21 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     deployer_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEYSTORE", default=None)
     deployer_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_PASSWORD", default=None)
     deployer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEY", default=None)
+    deployer_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_REMOTE", default=None)
     sender: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(name="CLAIMWRIGHT_SENDER_ADDRESS")
     claim_signer: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(
         name="CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS"
     )
+
+    @property
+    def deployer(self) -> KeySource:
+        return KeySource(
+            prefix="CLAIMWRIGHT_DEPLOYER",
+            keystore=self.deployer_keystore,
+            password=self.deployer_password,
+            key=self.deployer_key,
+            remote=self.deployer_remote,
+        )
 
 
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):

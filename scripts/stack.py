@@ -23,7 +23,7 @@ from issuer.access.store import create_key
 from issuer.cases.levels import LEVELS
 from issuer.chain.deploy import deploy
 from issuer.chain.gateway import Gateway
-from issuer.chain.signer import load_signer, new_keystore
+from issuer.chain.keystore import new_keystore, open_keystore
 from issuer.clock import now
 from issuer.db import Database
 from issuer.secrets import Secret
@@ -168,13 +168,7 @@ class Stack:
     async def _deploy(self) -> None:
         for name in ("deployer", "sender"):
             await asyncio.to_thread(rpc, self.rpc_url, "anvil_setBalance", self._addresses[name], hex(FUNDS_WEI))
-        deployer = load_signer(
-            "DEPLOYER",
-            keystore=str(self._keystore("deployer")),
-            password=Secret(self._passwords["deployer"]),
-            key=None,
-            chain_id=self.chain_id,
-        )
+        deployer = open_keystore("DEPLOYER", self._keystore("deployer"), Secret(self._passwords["deployer"]))
         gateway = Gateway(Secret(self.rpc_url))
         try:
             deployment = await deploy(

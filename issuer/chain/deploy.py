@@ -19,7 +19,7 @@ from issuer.chain.deployment import NAMES as NAMES
 from issuer.chain.deployment import Deployment as Deployment
 from issuer.chain.deployment import check_chain, code_problems, steps
 from issuer.chain.deployment import check_deployment as check_deployment
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer, checked_sign
 from issuer.errors import ChainError, InvalidInput, NodeUnavailable, SettingsError, WrongChain
@@ -203,7 +203,7 @@ async def _sign(
             to=each.to,
             data=each.data,
         )
-        signature = await checked_sign(deployer, signing_digest(unsigned))
+        signature = await checked_sign(deployer, signing_message(unsigned))
         raw = signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
         signed.append(_Signed(what=each.what, raw=raw, hash=transaction_hash(raw)))
     return signed

@@ -23,9 +23,9 @@ class UnsignedTransaction(msgspec.Struct, frozen=True, kw_only=True):
     value: int = 0
 
 
-def signing_digest(transaction: UnsignedTransaction) -> bytes:
-    """The 32 bytes that the sender's key signs."""
-    return keccak(TYPE + rlp.encode(_fields(transaction)))
+def signing_message(transaction: UnsignedTransaction) -> bytes:
+    """The bytes whose keccak256 the sender's key signs."""
+    return TYPE + bytes(rlp.encode(_fields(transaction)))
 
 
 def signed_bytes(transaction: UnsignedTransaction, *, r: int, s: int, y_parity: int) -> bytes:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.fees import Fees
 from issuer.chain.signer import Signer, checked_sign
 
@@ -35,6 +35,6 @@ async def sign(signer: Signer, plan: Plan, *, chain_id: int, nonce: int, fees: F
         to=plan.recipient,
         data=plan.calldata,
     )
-    signature = await checked_sign(signer, signing_digest(unsigned))
+    signature = await checked_sign(signer, signing_message(unsigned))
     raw = signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
     return Signed(raw=raw, hash=transaction_hash(raw), fees=fees)

@@ -169,11 +169,11 @@ class Issues:
         ).pack()
         if claim.form == rules.HOSTED:
             return Prepared(claim=claim, word=word, signature=None)
-        digest = rules.claim_digest(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
-        return Prepared(claim=claim, word=word, signature=await self._compact(digest))
+        message = rules.claim_message(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
+        return Prepared(claim=claim, word=word, signature=await self._compact(message))
 
-    async def _compact(self, digest: bytes) -> bytes:
-        signature = await checked_sign(self._signer, digest)
+    async def _compact(self, message: bytes) -> bytes:
+        signature = await checked_sign(self._signer, message)
         return rules.compact_signature(signature.r, signature.s, signature.y_parity)
 
     async def _submit(self, prepared: list[Prepared], head: Head) -> None:
@@ -193,14 +193,14 @@ class Issues:
         items, topic = [item.hosted() for item in prepared], int(first.topic)
         nonce = (lane_prefix(self._lane.sender) << 64) | await self._lane.next_nonce()
         deadline = head.timestamp + LEAVE_SECONDS
-        digest = rules.batch_digest(
+        message = rules.batch_message(
             domain=self._domain,
             topic=topic,
             items=contracts.hosted_items(items),
             nonce=nonce,
             deadline=deadline,
         )
-        leave = Authorization(nonce=nonce, deadline=deadline, signature=await self._compact(digest))
+        leave = Authorization(nonce=nonce, deadline=deadline, signature=await self._compact(message))
         return contracts.onboard_hosted(topic, items, leave)
 
     async def _link_issues(self, session: AsyncSession, transaction: Transaction, prepared: list[Prepared]) -> None:

@@ -132,17 +132,17 @@ def domain_separator(chain_id: int, claim_issuer: str) -> bytes:
     return keccak(encode(types, [DOMAIN_TYPE, DOMAIN_NAME, DOMAIN_VERSION, chain_id, claim_issuer]))
 
 
-def claim_digest(*, domain: bytes, identity: str, topic: int, word: bytes) -> bytes:
-    """EIP-712 digest of `Claim(address identity,uint256 topic,bytes32 word)`: what the claim signer signs."""
+def claim_message(*, domain: bytes, identity: str, topic: int, word: bytes) -> bytes:
+    """EIP-712 message of `Claim(address identity,uint256 topic,bytes32 word)`: the claim signer signs its keccak256."""
     struct = keccak(encode(["bytes32", "address", "uint256", "bytes32"], [CLAIM_TYPE, identity, topic, word]))
-    return keccak(b"\x19\x01" + domain + struct)
+    return b"\x19\x01" + domain + struct
 
 
-def batch_digest(*, domain: bytes, topic: int, items: bytes, nonce: int, deadline: int) -> bytes:
-    """EIP-712 digest of `Onboard(…)`: a claim signer's leave to host a batch. `items` is the hash of the batch."""
+def batch_message(*, domain: bytes, topic: int, items: bytes, nonce: int, deadline: int) -> bytes:
+    """EIP-712 message of `Onboard(…)`: a claim signer's leave to host a batch. `items` is the hash of the batch."""
     types = ["bytes32", "uint256", "bytes32", "uint256", "uint256"]
     struct = keccak(encode(types, [ONBOARD_TYPE, topic, items, nonce, deadline]))
-    return keccak(b"\x19\x01" + domain + struct)
+    return b"\x19\x01" + domain + struct
 
 
 def compact_signature(r: int, s: int, y_parity: int) -> bytes:

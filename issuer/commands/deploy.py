@@ -8,7 +8,7 @@ from issuer.cases.levels import LEVELS
 from issuer.chain.deploy import Deployment
 from issuer.chain.deploy import deploy as deploy_contracts
 from issuer.chain.gateway import Gateway
-from issuer.chain.signer import load_signer
+from issuer.chain.signers import load_signer
 from issuer.commands.common import as_json, run, settings
 from issuer.settings import DeploySettings
 
@@ -35,13 +35,7 @@ def deploy(as_json: bool) -> None:
 
 
 async def _deploy(loaded: DeploySettings) -> Deployment:
-    deployer = load_signer(
-        "CLAIMWRIGHT_DEPLOYER",
-        keystore=loaded.deployer_keystore,
-        password=loaded.deployer_password,
-        key=loaded.deployer_key,
-        chain_id=loaded.chain_id,
-    )
+    deployer = load_signer(loaded.deployer, chain_ids=[loaded.chain_id])
     gateway = Gateway(loaded.rpc_url)
     try:
         return await deploy_contracts(

@@ -11,7 +11,8 @@ import msgspec
 from issuer import migrations
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import Gateway
-from issuer.chain.signer import Signer, load_signer, refuse_one_key
+from issuer.chain.signer import Signer
+from issuer.chain.signers import load_signer, refuse_shared_keys
 from issuer.clock import now
 from issuer.commands.common import as_json, run, show
 from issuer.db import Database
@@ -103,21 +104,9 @@ async def _right_chain(gateway: Gateway, settings: DaemonSettings) -> str:
 
 
 def _signers(settings: DaemonSettings) -> tuple[Signer, Signer]:
-    sender = load_signer(
-        "CLAIMWRIGHT_SENDER",
-        keystore=settings.sender_keystore,
-        password=settings.sender_password,
-        key=settings.sender_key,
-        chain_id=settings.chain_id,
-    )
-    claim_signer = load_signer(
-        "CLAIMWRIGHT_CLAIM_SIGNER",
-        keystore=settings.claim_signer_keystore,
-        password=settings.claim_signer_password,
-        key=settings.claim_signer_key,
-        chain_id=settings.chain_id,
-    )
-    refuse_one_key(sender, claim_signer)
+    sender = load_signer(settings.senders, chain_ids=[settings.chain_id])
+    claim_signer = load_signer(settings.claim_signer, chain_ids=[settings.chain_id])
+    refuse_shared_keys([sender], [claim_signer])
     return sender, claim_signer
 
 

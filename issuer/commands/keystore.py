@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from issuer.chain.signer import new_keystore
+from issuer.chain.keystore import new_keystore
 from issuer.commands.common import as_json, show_one
 from issuer.secrets import Secret
 from issuer.settings import lookup

@@ -10,10 +10,10 @@ from eth_utils.crypto import keccak
 
 from issuer.chain.contracts import ClaimInput
 from issuer.chain.deploy import Deployment, deploy
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.gateway import Gateway, Receipt
 from issuer.chain.signer import LocalSigner, checked_sign
-from issuer.claims.rules import Word, claim_digest, compact_signature, domain_separator
+from issuer.claims.rules import Word, claim_message, compact_signature, domain_separator
 from issuer.secrets import Secret
 from scripts.anvil import CHAIN_ID, AnvilProcess, dev_key, start_anvil
 
@@ -39,7 +39,7 @@ class World(msgspec.Struct):
     async def claim(self, identity: str, *, epoch: int = 0, topic: int = TOPIC, signer=CLAIM_SIGNER) -> ClaimInput:
         word = Word(epoch=epoch, issued_at=1, expires_at=0, commitment=bytes(21)).pack()
         domain = domain_separator(CHAIN_ID, self.at("ClaimIssuer"))
-        signature = await checked_sign(signer, claim_digest(domain=domain, identity=identity, topic=topic, word=word))
+        signature = await checked_sign(signer, claim_message(domain=domain, identity=identity, topic=topic, word=word))
         compact = compact_signature(signature.r, signature.s, signature.y_parity)
         return ClaimInput(topic=topic, scheme=1, signature=compact, data=word)
 
@@ -50,7 +50,7 @@ async def transact(gateway: Gateway, signer: LocalSigner, to: str, data: bytes, 
         chain_id=CHAIN_ID, nonce=await gateway.nonce(signer.address), tip=GWEI, max_fee=100 * GWEI,
         gas_limit=gas_limit, to=to, data=data,
     )  # fmt: skip
-    signature = await checked_sign(signer, signing_digest(unsigned))
+    signature = await checked_sign(signer, signing_message(unsigned))
     raw = signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
     (outcome,) = await gateway.send([raw])
     assert outcome.held_by_node, outcome

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.gateway import Call, Gateway, SendResult
 from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.errors import NodeUnavailable
@@ -34,7 +34,7 @@ async def transfer(nonce, *, signer=SIGNER, max_fee=10 * GWEI, gas_limit=21_000,
     unsigned = UnsignedTransaction(
         chain_id=chain_id, nonce=nonce, tip=1, max_fee=max_fee, gas_limit=gas_limit, to=POOR.address, data=b"", value=1
     )
-    signature = await checked_sign(signer, signing_digest(unsigned))
+    signature = await checked_sign(signer, signing_message(unsigned))
     return signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
 
 

@@ -20,7 +20,7 @@ from eth_utils.crypto import keccak
 
 from issuer.chain import contracts
 from issuer.chain.deploy import created_address
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.gateway import Call, Gateway, Receipt
 from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.secrets import Secret
@@ -133,7 +133,7 @@ class Evm:
         unsigned = UnsignedTransaction(
             chain_id=CHAIN_ID, nonce=nonce, tip=_GWEI, max_fee=100 * _GWEI, gas_limit=GAS_LIMIT, to=to, data=data
         )
-        signature = await checked_sign(sender, signing_digest(unsigned))
+        signature = await checked_sign(sender, signing_message(unsigned))
         raw = signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
         (outcome,) = await self.gateway.send([raw])
         assert outcome.held_by_node, outcome

@@ -49,6 +49,6 @@ async def _send(we: Ourselves, function: str, struct: str, kind: str, items: lis
     types = ["bytes32", "uint256", "bytes32", "uint256", "uint256"]
     content = keccak(encode(types, [type_hash, TOPIC, keccak(encode([kind], [items])), nonce, deadline]))
     domain = domain_separator(CHAIN_ID, we.issuer.address)
-    signature = await checked_sign(we.signer, keccak(b"\x19\x01" + domain + content))
+    signature = await checked_sign(we.signer, b"\x19\x01" + domain + content)
     compact = compact_signature(signature.r, signature.s, signature.y_parity)
     return await we.evm.send(we.issuer, function, TOPIC, items, (nonce, deadline, compact), sender=we.operator)

@@ -35,5 +35,5 @@ async def set_up(evm: Evm) -> Onchainid:
 async def legacy_signature(signer: LocalSigner, identity: str, topic: int, data: bytes) -> bytes:
     """65 bytes r | s | v over the eth_sign form of keccak256(abi.encode(identity, topic, data))."""
     digest = keccak(encode(["address", "uint256", "bytes"], [identity, topic, data]))
-    signature = await checked_sign(signer, keccak(b"\x19Ethereum Signed Message:\n32" + digest))
+    signature = await checked_sign(signer, b"\x19Ethereum Signed Message:\n32" + digest)
     return signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([27 + signature.y_parity])

@@ -7,7 +7,7 @@ from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.claims.rules import (
     SCHEME_ECDSA,
     Word,
-    claim_digest,
+    claim_message,
     compact_signature,
     domain_separator,
     onchain_id,
@@ -41,8 +41,8 @@ class Ourselves(msgspec.Struct, frozen=True):
         head = await self.evm.gateway.head()
         word = Word(epoch=epoch, issued_at=head.timestamp, expires_at=0, commitment=commitment).pack()
         domain = domain_separator(CHAIN_ID, self.issuer.address)
-        digest = claim_digest(domain=domain, identity=identity, topic=topic, word=word)
-        signature = await checked_sign(self.signer, digest)
+        message = claim_message(domain=domain, identity=identity, topic=topic, word=word)
+        signature = await checked_sign(self.signer, message)
         compact = compact_signature(signature.r, signature.s, signature.y_parity)
         return ClaimInput(topic=topic, scheme=SCHEME_ECDSA, signature=compact, data=word)
 

@@ -86,8 +86,8 @@ async def test_a_batch_that_the_claim_signer_does_not_sign_is_not_sent(hosting: 
     class Silent:
         address = hosting.keys.claim_signer.address
 
-        async def sign_digest(self, digest: bytes) -> object:
-            return await hosting.keys.sender.sign_digest(digest)  # another key's signature
+        async def sign_digest(self, digest: bytes, message: bytes) -> object:
+            return await hosting.keys.sender.sign_digest(digest, message)  # another key's signature
 
     hosting.claims._issues._signer = Silent()  # type: ignore[assignment]
     with pytest.raises(SignerFailed):

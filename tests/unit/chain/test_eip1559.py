@@ -6,7 +6,7 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_digest, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.signer import CURVE_ORDER, LocalSigner, checked_sign
 
 WORD = st.integers(0, 2**64)
@@ -39,7 +39,7 @@ async def test_signed_bytes_and_hash_are_those_of_eth_account(key, chain_id, non
         key,
     )  # fmt: skip
 
-    signature = await checked_sign(LocalSigner(key), signing_digest(unsigned))
+    signature = await checked_sign(LocalSigner(key), signing_message(unsigned))
     raw = signed_bytes(unsigned, r=signature.r, s=signature.s, y_parity=signature.y_parity)
 
     assert raw == bytes(theirs.raw_transaction)
@@ -50,4 +50,4 @@ async def test_signed_bytes_and_hash_are_those_of_eth_account(key, chain_id, non
 def test_a_recipient_of_another_length_is_refused(to):
     unsigned = UnsignedTransaction(chain_id=1, nonce=0, tip=1, max_fee=1, gas_limit=21_000, to=to, data=b"")
     with pytest.raises(ValueError, match="20 bytes"):
-        signing_digest(unsigned)
+        signing_message(unsigned)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import coincurve
 import pytest
+from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ def test_claim_vectors(vector: dict) -> None:
     assert word == unhex(vector["word"])
     domain = rules.domain_separator(int(vector["chain_id"]), vector["claim_issuer"])
     topic = int(vector["topic"])
-    digest = rules.claim_digest(domain=domain, identity=vector["identity"], topic=topic, word=word)
+    digest = keccak(rules.claim_message(domain=domain, identity=vector["identity"], topic=topic, word=word))
     assert digest == unhex(vector["digest"])
     assert rules.onchain_id(vector["claim_issuer"], topic) == unhex(vector["claim_id"])
     key = coincurve.PrivateKey(unhex(vector["private_key"]))
