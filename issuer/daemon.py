@@ -13,7 +13,7 @@ from functools import partial
 import msgspec
 import structlog
 
-from issuer import migrations
+from issuer import crashpoint, migrations
 from issuer.cases.levels import LEVELS
 from issuer.cases.work import CaseWorker
 from issuer.chain import contracts, rules, signer
@@ -48,6 +48,7 @@ GWEI = 10**9
 
 async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises `SettingsError` or `WrongChain` before any work if something is not right."""
+    crashpoint.arm(settings.crash_at)
     deployment = Deployment.load(settings.deployment_file)
     if deployment.chain_id != settings.chain_id:
         raise SettingsError("CLAIMWRIGHT_CHAIN_ID", f"is not the chain of the deployment file ({deployment.chain_id})")

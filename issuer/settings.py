@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from issuer import crashpoint
 from issuer.errors import SettingsError
 from issuer.providers import vendors
 from issuer.providers.vendors import VENDORS, ProviderSettings
@@ -76,6 +77,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
     hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
     batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
+    crash_at: str | None = msgspec.field(name="CLAIMWRIGHT_CRASH_AT", default=None)
 
     @property
     def senders(self) -> KeySource:
@@ -214,6 +216,17 @@ def _check(settings: msgspec.Struct) -> None:
         KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", settings.data_keys)
         if settings.decision_keys == settings.data_keys:
             raise SettingsError("CLAIMWRIGHT_DATA_KEYS", "must differ from CLAIMWRIGHT_DECISION_KEYS")
+        if settings.crash_at is not None:
+            _check_crash_point(settings.crash_at, settings.env)
+
+
+def _check_crash_point(point: str, env: str) -> None:
+    if env == "production":
+        raise SettingsError("CLAIMWRIGHT_CRASH_AT", "kills the daemon on purpose and is for tests only; unset it")
+    if point not in crashpoint.POINTS:
+        raise SettingsError(
+            "CLAIMWRIGHT_CRASH_AT", f"names no crash point; known: {', '.join(sorted(crashpoint.POINTS))}"
+        )
 
 
 def _safe_url(name: str, url: str, *, plain: bool) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import crashpoint
 from issuer.cases import evidence, sweep
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
@@ -70,6 +71,7 @@ class CaseWorker:
             return await self._settle(event_id, "not_followed")
         if case is None:
             return await self._settle(event_id, "unknown_check")
+        crashpoint.reached("event.taken")
         try:
             await self.read_again(case, cause="provider", event_id=event_id)
         except ProviderNotFound:
@@ -86,8 +88,11 @@ class CaseWorker:
         assert case.check_ref is not None  # found by it
         reading = await self._provider(case).fetch(case.check_ref)
         identities = await self._known_identities(case) if reading.outcome is Outcome.APPROVED else {}
+        crashpoint.reached("decision.read")
         async with self._db.write() as session:
             await self._apply(session, case.id, reading, cause, event_id, identities)
+            crashpoint.reached("decision.before_commit")
+        crashpoint.reached("decision.committed")
         self._wake()
 
     async def sweep(self, *, limit: int = 100, readings: int = 3) -> None:

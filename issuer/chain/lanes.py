@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import crashpoint
 from issuer.chain import fees, store
 from issuer.chain.fees import Fees
 from issuer.chain.gateway import Gateway, Head
@@ -111,6 +112,7 @@ class LaneKeeper:
         )
         await self._afford(lease, plan, price)
         signed = await sign(self._sender, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
+        crashpoint.reached(f"{plan.purpose}.signed")
         async with self._db.write() as session:
             await store.take_nonce(session, lease, nonce)
             transaction = self._row(lease, plan, nonce)
@@ -118,7 +120,10 @@ class LaneKeeper:
             await session.flush()
             session.add(self._attempt(transaction.id, signed))
             await link(session, transaction)
+            crashpoint.reached(f"{plan.purpose}.before_commit")
+        crashpoint.reached(f"{plan.purpose}.committed")
         await self._send([signed.raw])
+        crashpoint.reached(f"{plan.purpose}.sent")
         return transaction
 
     async def resend(self, head: Head) -> None:
@@ -207,10 +212,14 @@ class LaneKeeper:
             gas_limit=transaction.gas_limit,
         )
         signed = await sign(self._sender, plan, chain_id=self.chain_id, nonce=transaction.nonce, fees=price)
+        crashpoint.reached("bump.signed")
         async with self._db.write() as session:
             await store.renew(session, lease, LEASE)
             session.add(self._attempt(transaction.id, signed))
+            crashpoint.reached("bump.before_commit")
+        crashpoint.reached("bump.committed")
         await self._send([signed.raw])
+        crashpoint.reached("bump.sent")
 
     async def _send(self, raw: list[bytes]) -> None:
         """Every answer but none is fine: the receipt alone says what happened (invariant I10)."""

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import crashpoint
 from issuer.chain import rules, store
 from issuer.chain.gateway import Gateway, Head, Receipt
 from issuer.chain.rules import ChainProfile, TxStatus
@@ -69,10 +70,16 @@ class Watcher:
             return 0
         head = await self._gateway.head()
         sightings = await self._sight(attempts)
+        if any(sighting.receipt for sighting in sightings.values()):
+            crashpoint.reached("receipt.seen")
         left = 0
         for transaction_id in open_ids:
             async with self._db.write() as session:
                 left += await self._judge(session, transaction_id, sightings[transaction_id], head)
+                if sightings[transaction_id].receipt:
+                    crashpoint.reached("receipt.before_commit")
+            if sightings[transaction_id].receipt:
+                crashpoint.reached("receipt.committed")
         return left
 
     async def _sight(self, attempts: dict[str, list[Attempt]]) -> dict[str, Sighting]:

@@ -7,6 +7,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import crashpoint
 from issuer.cases.evidence import is_proved, locked_case
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
@@ -135,6 +136,7 @@ class Issues:
                 contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])),
             ]
         head, answers = await self._gateway.snapshot(calls)
+        crashpoint.reached("issue.preflight")
         prepared: list[Prepared] = []
         for index, claim in enumerate(claims):
             linked, predicted, epoch, onchain = answers[4 * index : 4 * index + 4]

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import crashpoint
 from issuer.chain import contracts
 from issuer.chain.contracts import Revocation
 from issuer.chain.gateway import Gateway
@@ -48,6 +49,7 @@ class Revocations:
             return False
         calls = [contracts.epoch_of(self._claim_issuer, claim.identity, int(claim.topic)) for claim in claims]
         head, answers = await self._gateway.snapshot(calls)
+        crashpoint.reached("revoke.preflight")
         epochs = [contracts.decode_uint(answer) for answer in answers]
         await self._note_dead([claim for claim, epoch in zip(claims, epochs, strict=True) if _is_dead(claim, epoch)])
         alive = [claim for claim, epoch in zip(claims, epochs, strict=True) if not _is_dead(claim, epoch)]

@@ -20,7 +20,11 @@ def daemon() -> None:
     own = own_environment(DaemonSettings, os.environ)
     for name in os.environ.keys() - own.keys():
         del os.environ[name]
-    loaded = settings(DaemonSettings)
+    serve(settings(DaemonSettings))
+
+
+def serve(loaded: DaemonSettings) -> None:
+    """Be the daemon, in this process and its main thread, until it is told to stop."""
     log.configure("daemon", loaded.log_level)
     with hold_role(loaded.database_url.reveal(), "daemon"):
         asyncio.run(_until_signalled(loaded))

@@ -270,6 +270,25 @@ class Engine:
         await self.gateway.aclose()
 
 
+def daemon_environment(engine: Engine, store_url: str, persona_url: str, folder: Path) -> dict[str, str]:
+    """What a daemon process is started with to go on where the engine stands. Its deployment file is in `folder`."""
+    engine.deployment.save(folder / "deployment.json")
+    return {
+        "CLAIMWRIGHT_ENV": "test",
+        "CLAIMWRIGHT_CHAIN_ID": str(CHAIN_ID),
+        "CLAIMWRIGHT_RPC_URL": engine.url,
+        "CLAIMWRIGHT_DEPLOYMENT_FILE": str(folder / "deployment.json"),
+        "CLAIMWRIGHT_DECISION_KEYS": f"1:{engine.decision_keys._keys[1].hex()}",
+        "CLAIMWRIGHT_DATA_KEYS": f"1:{engine.data_keys._keys[1].hex()}",
+        "CLAIMWRIGHT_SENDER_KEY": engine.keys.sender._key.to_hex(),
+        "CLAIMWRIGHT_CLAIM_SIGNER_KEY": engine.keys.claim_signer._key.to_hex(),
+        "DATABASE_URL": store_url,
+        "PERSONA_API_BASE_URL": persona_url,
+        "PERSONA_API_KEY": f"persona_sandbox_{os.urandom(20).hex()}",
+        "PERSONA_TEMPLATE_ID": "itmpl_1",
+    }
+
+
 @pytest.fixture
 async def engine(db: Database, chain: AnvilProcess, deployment: Deployment, keys: Keys) -> AsyncIterator[Engine]:
     await rpc(chain.url, "anvil_setBalance", keys.sender.address, hex(100 * ETHER))

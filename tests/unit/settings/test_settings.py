@@ -76,6 +76,7 @@ WRONG = [
     (DaemonSettings, "CLAIMWRIGHT_DEPTH", "0"),
     (DaemonSettings, "CLAIMWRIGHT_BATCH_SIZE", "41"),
     (DaemonSettings, "CLAIMWRIGHT_MAX_FEE_GWEI", "-1"),
+    (DaemonSettings, "CLAIMWRIGHT_CRASH_AT", "issue.sent"),  # in production, as everything here
     (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", secrets.token_hex(32)),
     (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", "1:" + "00" * 32),
     (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", "1:" + secrets.token_hex(16)),
