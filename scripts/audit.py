@@ -21,7 +21,6 @@ ROOT = Path(__file__).resolve().parent.parent
 HOME = ROOT / ".claimwright" / "audit"
 BASELINE = ROOT / "scripts" / "slither-baseline.json"
 LINES_FLOOR = 95.0  # per cent of each file under contracts/
-FUZZ_RUNS = 10_000
 _COVERED = re.compile(r"^\| (contracts/\S+) +\| +([\d.]+)% \((\d+)/(\d+)\)", re.MULTILINE)
 _TOTAL = re.compile(r"(\d+) tests passed, (\d+) failed")
 _PROVED = re.compile(r"^Symbolic test result: (\d+) passed; (\d+) failed", re.MULTILINE)
@@ -38,11 +37,11 @@ class Result:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/audit", description="The long checks of the contracts.")
     parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"of {', '.join(CHECKS)}; all if none is named")
-    parser.add_argument("--runs", type=int, default=FUZZ_RUNS, help="of each fuzz test (default %(default)s)")
+    parser.add_argument("--runs", type=int, help="of each fuzz test (default: as foundry.toml's profile intense says)")
     args = parser.parse_args()
     if unknown := set(args.checks) - set(CHECKS):
         parser.error(f"there is no check {', '.join(sorted(unknown))}; there are {', '.join(CHECKS)}")
-    if args.runs < 1:
+    if args.runs is not None and args.runs < 1:
         parser.error("--runs must be at least 1")
     HOME.mkdir(parents=True, exist_ok=True)
     failed = []
@@ -61,7 +60,7 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def slither(_: int) -> Result:
+def slither(_: int | None) -> Result:
     tool, report = _tool("slither"), HOME / "slither.json"
     report.unlink(missing_ok=True)
     paths = "node_modules|tests/"
@@ -100,7 +99,7 @@ def _where(finding: dict[str, Any]) -> str:
     return ".".join(parts) or "-"
 
 
-def halmos(_: int) -> Result:
+def halmos(_: int | None) -> Result:
     out = (HOME / "halmos-out").relative_to(ROOT)
     command = [_tool("halmos"), "--function", "check_", "--forge-build-out", str(out), "--solver", "z3"]
     code, said = _run("halmos", command, {**_forge_environment("halmos"), "FOUNDRY_TEST": "tests/halmos"})
@@ -112,7 +111,7 @@ def halmos(_: int) -> Result:
     return Result(f"{proved} rules proved, {refuted} not", problems)
 
 
-def coverage(_: int) -> Result:
+def coverage(_: int | None) -> Result:
     plain = {
         "FOUNDRY_VIA_IR": "false",
         "FOUNDRY_OPTIMIZER": "false",
@@ -132,17 +131,21 @@ def coverage(_: int) -> Result:
     return Result(f"{hit} of {lines} lines in {len(files)} files", low)
 
 
-def fuzz(runs: int) -> Result:
-    longer = {"FOUNDRY_FUZZ_RUNS": str(runs), "FOUNDRY_INVARIANT_RUNS": str(max(1, runs // 40))}
+def fuzz(runs: int | None) -> Result:
+    """Every test of forge by the profile intense: fuzz tests and campaigns of the invariants many times as long."""
+    longer = {"FOUNDRY_PROFILE": "intense"}
+    if runs is not None:
+        longer |= {"FOUNDRY_FUZZ_RUNS": str(runs), "FOUNDRY_INVARIANT_RUNS": str(max(1, runs // 50))}
     code, said = _run("fuzz", ["forge", "test"], {**_forge_environment("fuzz"), **longer})
     total = _TOTAL.search(said)
     problems = sorted({line for line in said.splitlines() if line.startswith("[FAIL")})
     if code != 0 and not problems:
         problems.append(f"forge ended with exit code {code}")
-    return Result(f"{total[1] if total else 'no'} tests passed, {runs} runs of each fuzz test", problems)
+    length = "as the profile intense says" if runs is None else f"{runs} runs of each fuzz test"
+    return Result(f"{total[1] if total else 'no'} tests passed, {length}", problems)
 
 
-CHECKS: dict[str, Callable[[int], Result]] = {
+CHECKS: dict[str, Callable[[int | None], Result]] = {
     "slither": slither,
     "halmos": halmos,
     "coverage": coverage,
@@ -171,6 +174,7 @@ def _forge_environment(name: str) -> dict[str, str]:
         "PATH": f"{forge.parent}{os.pathsep}{os.environ['PATH']}",
         "FOUNDRY_OUT": f"{build}/{name}-out",
         "FOUNDRY_CACHE_PATH": f"{build}/{name}-cache",
+        "FOUNDRY_SNAPSHOTS": f"{build}/{name}-snapshots",  # gas of another build is not what is kept in snapshots/
         "FOUNDRY_FS_PERMISSIONS": '[{access="read",path="./"}]',
         "NO_COLOR": "1",
     }
