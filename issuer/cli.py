@@ -25,7 +25,7 @@ COMMANDS = {
     "event": ("issuer.commands.event:event", "List provider events, or handle one again."),
     "lane": ("issuer.commands.lane:lane", "List, pause and resume sender addresses."),
     "key": ("issuer.commands.key:key", "Make, list, rotate and revoke API keys."),
-    "keystore": ("issuer.commands.keystore:keystore", "Make an encrypted chain key."),
+    "keystore": ("issuer.commands.keystore:keystore", "Make an encrypted chain key, or name one kept elsewhere."),
 }
 
 

@@ -11,10 +11,13 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import coincurve
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
-from issuer.chain.signer import CURVE_ORDER, Signature, recovered
-from issuer.errors import SettingsError
+from issuer.chain.signer import CURVE_ORDER, Signature, address_of, recovered
+from issuer.errors import SettingsError, SignerFailed
 
 CONNECT_SECONDS, READ_SECONDS = 3, 5
 PARALLEL = 16  # signatures of a batch are asked for at once; KMS takes tens of milliseconds for each
@@ -58,6 +61,26 @@ class AwsKmsSigner:
 
 def aws_kms(name: str, where: str, address: str) -> AwsKmsSigner:
     """From a setting; `where` is a key's id, alias or ARN. Raises `SettingsError(name)`. Asks AWS nothing."""
+    return AwsKmsSigner(_client(name, where), where, address)
+
+
+async def addresses(name: str, where: str) -> list[str]:
+    """Asks AWS whose key it is, and waits. Raises `SignerFailed`, and `SettingsError(name)` for lack of a setting."""
+    client, failure = _client(name, where), ""
+    try:
+        key = load_der_public_key(client.get_public_key(KeyId=where)["PublicKey"])
+    except Exception as error:  # botocore's classes are made at run time
+        failure = type(error).__name__
+    finally:
+        client.close()
+    if failure:
+        raise SignerFailed(f"AWS KMS did not give the public key ({failure})")
+    if not isinstance(key, EllipticCurvePublicKey) or not isinstance(key.curve, SECP256K1):
+        raise SignerFailed("the key is not of spec ECC_SECG_P256K1")
+    return [address_of(coincurve.PublicKey(key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)))]
+
+
+def _client(name: str, where: str) -> Any:  # noqa: ANN401
     try:
         import boto3
         from botocore.config import Config
@@ -74,7 +97,6 @@ def aws_kms(name: str, where: str, address: str) -> AwsKmsSigner:
         retries={"total_max_attempts": 2, "mode": "standard"},
     )
     try:
-        client = boto3.client("kms", region_name=region, config=config)
+        return boto3.client("kms", region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(name, f"names a key in AWS KMS, whose settings are not complete: {error}") from None
-    return AwsKmsSigner(client, where, address)

@@ -10,16 +10,15 @@ A remote key's address is part of its name, so that a signer that is away stops 
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from eth_utils.address import is_hex_address, to_checksum_address
 
-from issuer.chain import rules
-from issuer.chain.awskms import aws_kms
+from issuer.chain import awskms, rules, web3signer
 from issuer.chain.keystore import open_keystore
 from issuer.chain.signer import LocalSigner, Signer
-from issuer.chain.web3signer import web3signer
 from issuer.errors import SettingsError
 from issuer.secrets import KeySource, Secret
 
@@ -103,18 +102,38 @@ def _remotes(source: KeySource) -> list[Signer]:
 
 def _remote(name: str, text: str) -> Signer:
     """`KIND:WHERE/0xADDRESS`. WHERE may be secret and is not quoted."""
-    kind, _, rest = text.partition(":")
+    kind, rest = _kind(name, text)
     where, _, address = rest.rpartition("/")
+    if not where or not is_hex_address(address) or not address.startswith("0x"):
+        raise SettingsError(name, "does not end with /0x and its address; ask `claimwright keystore remote`")
+    return kind.open(name, where, str(to_checksum_address(address)))
+
+
+async def remote_keys(text: str) -> list[str]:
+    """What a place `KIND:WHERE` holds, each key named as settings want it. Raises `SignerFailed`, `SettingsError`."""
+    kind, where = _kind("place", text)
+    return [f"{text.rstrip('/')}/{address}" for address in await kind.addresses("place", where)]
+
+
+def _kind(name: str, text: str) -> tuple["Remote", str]:
+    kind, _, rest = text.partition(":")
     if kind not in REMOTES:
         raise SettingsError(name, f"starts with none of {', '.join(f'{known}:' for known in sorted(REMOTES))}")
-    if not where or not is_hex_address(address) or not address.startswith("0x"):
-        raise SettingsError(name, f"does not end with /0x and the address of its key; write {kind}:…/0x…")
-    return REMOTES[kind](name, where, str(to_checksum_address(address)))
+    return REMOTES[kind], rest
 
 
 def _parts(text: str, separator: str) -> list[str]:
     return [part.strip() for part in re.split(separator, text) if part.strip()]
 
 
-# By kind. Each takes the name of the variable, where the key is and its address.
-REMOTES: dict[str, Callable[[str, str, str], Signer]] = {"aws-kms": aws_kms, "web3signer": web3signer}
+class Remote(NamedTuple):
+    """A kind of place for keys. Both take the name to complain of and the place; `open` also the key's address."""
+
+    open: Callable[[str, str, str], Signer]
+    addresses: Callable[[str, str], Awaitable[list[str]]]
+
+
+REMOTES = {
+    "aws-kms": Remote(awskms.aws_kms, awskms.addresses),
+    "web3signer": Remote(web3signer.web3signer, web3signer.addresses),
+}

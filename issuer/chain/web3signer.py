@@ -61,16 +61,20 @@ class Web3Signer:
         r, s, v = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:64], "big"), compact[64]
         return Signature(r=r, s=s, y_parity=v - 27 if v in (27, 28) else v)
 
-    async def _find(self) -> str:
-        """The name that the service has for our key: its public key, uncompressed, without the first byte."""
+    async def keys(self) -> dict[str, str]:
+        """What it holds, by address: the names that it has for its keys. Raises `SignerFailed`."""
         try:
             listed = _KEYS.decode(await self._ask("GET", "publicKeys"))
         except (msgspec.DecodeError, UnicodeDecodeError):
             raise SignerFailed("its list of keys is none") from None
-        for identifier in listed:
-            if _address(identifier) == self._address:
-                return identifier
-        raise SignerFailed("it does not hold this key")
+        named = {_address(identifier): identifier for identifier in listed}
+        return {address: identifier for address, identifier in named.items() if address is not None}
+
+    async def _find(self) -> str:
+        keys = await self.keys()
+        if self._address not in keys:
+            raise SignerFailed("it does not hold this key")
+        return keys[self._address]
 
     async def _ask(self, method: str, path: str, body: object = None) -> bytes:
         # httpx's errors carry the request and with it the URL: not chained, not quoted.
@@ -108,7 +112,17 @@ def web3signer(name: str, where: str, address: str) -> Web3Signer:
     return Web3Signer(Secret(where), address)
 
 
+async def addresses(name: str, where: str) -> list[str]:
+    """Asks the service which keys it holds. Raises `SignerFailed` and, for an unsafe place, `SettingsError(name)`."""
+    service = web3signer(name, where, "")
+    try:
+        return sorted(await service.keys())
+    finally:
+        await service.aclose()
+
+
 def _address(identifier: str) -> str | None:
+    """A name is a public key, uncompressed and without its first byte, in hex."""
     try:
         return address_of(coincurve.PublicKey(b"\x04" + bytes.fromhex(identifier.removeprefix("0x"))))
     except ValueError:

@@ -16,10 +16,11 @@ def own_environment(kind: type[Settings], env: Mapping[str, str]) -> dict[str, s
     """`env` without the variables of Claimwright and its providers that `kind` does not name.
 
     So the API never sees a chain key, a keystore, a password, a decision or data key or the node's URL, and the
-    daemon never a webhook secret, whatever else is set. Variables of others (PATH, proxies) stay.
+    daemon never a webhook secret, whatever else is set. Credentials of AWS open chain keys, so they are
+    the daemon's alone. Variables of others (PATH, proxies) stay.
     """
-    names = _names(kind)
-    return {name: value for name, value in env.items() if not name.startswith(_OURS) or {name, _base(name)} & names}
+    names, foreign = _names(kind), _OURS if kind is DaemonSettings else (*_OURS, "AWS_")
+    return {name: value for name, value in env.items() if not name.startswith(foreign) or {name, _base(name)} & names}
 
 
 def _names(kind: type[Settings]) -> frozenset[str]:
