@@ -22,7 +22,7 @@ from tests.waiting import until
 for _name in (*NAMES, "Identity"):
     artifact(_name)  # parsed once, for every process that is forked
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.daemons"])
+_FORKS.set_forkserver_preload(["tests.daemons", "issuer.queue.pgqueuer"])
 
 
 class Daemon:
