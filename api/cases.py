@@ -157,7 +157,7 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
         tenant_id=caller.tenant_id,
         level=level(data.level).name,
         wallet=inputs.wallet(data.wallet),
-        chain_ids=inputs.chain_ids(data.chain_ids, settings.chain_id),
+        chain_ids=inputs.chain_ids(data.chain_ids, settings.chain_ids),
         provider=provider,
         environment=environment,
         template=services.template,
@@ -165,7 +165,7 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
         redirect_url=inputs.redirect_url(data.redirect_url, settings),
         prefill=data.prefill,
     )
-    if not is_local(settings.chain_id):
+    if not all(map(is_local, new.chain_ids)):
         raise WalletNotProved("on a live chain the wallet's owner must sign first, which is not supported yet")
     return new
 

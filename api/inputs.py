@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from eth_utils.address import to_checksum_address
@@ -45,13 +46,13 @@ def reference(text: str | None) -> str | None:
     return text
 
 
-def chain_ids(given: list[int] | None, configured: int) -> tuple[int, ...]:
-    """Only the configured chain, for now."""
+def chain_ids(given: list[int] | None, configured: Sequence[int]) -> tuple[int, ...]:
+    """Each once, in the order of the configuration; all of them if none is named."""
     if given is None:
-        return (configured,)
-    if not given or any(chain_id != configured for chain_id in given):
-        raise InvalidInput("chain_ids", f"only chain {configured} is configured")
-    return (configured,)
+        return tuple(configured)
+    if not given or set(given) - set(configured):
+        raise InvalidInput("chain_ids", f"configured: {', '.join(map(str, configured))}")
+    return tuple(chain_id for chain_id in configured if chain_id in given)
 
 
 def redirect_url(text: str | None, settings: ApiSettings) -> str | None:

@@ -29,7 +29,7 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     wallet: Wallet
     identity: Annotated[str | None, Meta(description="Not supported yet; leave it out.")] = None
     chain_ids: Annotated[
-        list[int] | None, Meta(description="Chains to put the claims on. Default: the configured chain.")
+        list[int] | None, Meta(description="Chains to put the claims on. Default: every configured one.")
     ] = None
     reference: Annotated[
         str | None, Meta(description="Your own word for the case, [A-Za-z0-9_-]{1,64}. No e-mail, no name.")

@@ -40,7 +40,7 @@ class Services:
         self.settings = settings
         self.clock = clock
         self.doors = registry.doors(settings) if doors is None else doors
-        self.provider_key = registry.for_new_cases(settings, local=is_local(settings.chain_id))
+        self.provider_key = registry.for_new_cases(settings, local=all(map(is_local, settings.chain_ids)))
         self.template = registry.templates(settings)[self.provider_key]
         self._given_providers = providers
         self.migrated = False

@@ -2,14 +2,15 @@
 
 Two types, so that least privilege is a type: `ApiSettings` has no chain key and no decision key, `DaemonSettings` no
 webhook secret. Everything required is checked before any work is done, and a problem is one line naming the variable.
-docs/settings.md lists every variable; a test keeps it complete.
+What differs between chains is `ChainSettings`, one for each id that CLAIMWRIGHT_CHAIN_ID lists: with several, a
+variable ends in `_ID`. docs/settings.md lists every variable; a test keeps it complete.
 """
 
 import re
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeVar, get_origin
 from urllib.parse import urlsplit
 
 import msgspec
@@ -35,7 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         name="CLAIMWRIGHT_ENV", default="production"
     )
     database_url: Secret = msgspec.field(name="DATABASE_URL", default=Secret("sqlite:///claimwright.sqlite3"))
-    chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
+    chain_ids: tuple[Positive, ...] = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
     provider_names: str = msgspec.field(name=vendors.PROVIDERS, default="persona")
     silent_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_SILENT_SECONDS", default=600)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
@@ -54,13 +55,12 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     redirect_hosts: str = msgspec.field(name="CLAIMWRIGHT_REDIRECT_HOSTS", default="")
 
 
-class DaemonSettings(Settings, frozen=True, kw_only=True):
-    """The process that signs."""
+class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One chain of the daemon's: where its node is, who signs there, and what may be spent."""
 
-    rpc_url: Secret = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
+    chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
+    rpc_urls: tuple[Secret, ...] = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
     deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
-    decision_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DECISION_KEYS")
-    data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
     sender_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEYSTORE", default=None)
     sender_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_PASSWORD", default=None)
     sender_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEY", default=None)
@@ -75,9 +75,6 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     revoker_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_REMOTE", default=None)
     depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
-    hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
-    batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
-    crash_at: str | None = msgspec.field(name="CLAIMWRIGHT_CRASH_AT", default=None)
 
     @property
     def senders(self) -> KeySource:
@@ -111,6 +108,17 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
             key=self.revoker_key,
             remote=self.revoker_remote,
         )
+
+
+class DaemonSettings(Settings, frozen=True, kw_only=True):
+    """The process that signs."""
+
+    decision_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DECISION_KEYS")
+    data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
+    hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
+    batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
+    crash_at: str | None = msgspec.field(name="CLAIMWRIGHT_CRASH_AT", default=None)
+    chains: tuple[ChainSettings, ...] = msgspec.field(name="chains", default=())  # filled in by `load`
 
 
 class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,28 +156,72 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
 T = TypeVar("T", bound=msgspec.Struct)
 
 
+# Each of several chains names these itself; of everything else the plain variable counts for all that have no own one.
+_EACH_ITS_OWN = frozenset({"CLAIMWRIGHT_RPC_URL", "CLAIMWRIGHT_DEPLOYMENT_FILE"})
+_CHAIN_ID = "CLAIMWRIGHT_CHAIN_ID"
+
+
 def load(kind: type[T], env: Mapping[str, str]) -> T:
     """Read and check one settings type. Raises `SettingsError` naming the first variable that is wrong."""
-    values: dict[str, object] = {}
-    for field in msgspec.structs.fields(kind):
-        if field.name == "providers":
-            continue
-        text = lookup(env, field.encode_name)
-        if text is not None:
-            values[field.encode_name] = text
-        elif field.required:
-            raise SettingsError(field.encode_name, "is required and not set")
-    try:
-        settings = msgspec.convert(values, kind, strict=False, dec_hook=_secret)
-    except msgspec.ValidationError as error:
-        raise _named(error) from None
+    settings = _read(kind, env)
     if isinstance(settings, Settings):
+        if len(set(settings.chain_ids)) != len(settings.chain_ids):
+            raise SettingsError(_CHAIN_ID, "names a chain twice")
         listed = vendors.read(
             settings.provider_names, partial(lookup, env), strong, webhooks=isinstance(settings, ApiSettings)
         )
         settings = msgspec.structs.replace(settings, providers=listed)
+    if isinstance(settings, DaemonSettings):
+        chains = tuple(load_chain(ChainSettings, env, chain_id) for chain_id in settings.chain_ids)
+        settings = msgspec.structs.replace(settings, chains=chains)
     _check(settings)
     return settings
+
+
+def load_chain(kind: type[T], env: Mapping[str, str], chain_id: int | None = None) -> T:
+    """What `kind` needs of one chain: of `chain_id`, which must be listed, or of the only one.
+
+    Raises `SettingsError` naming the variable as it was looked for.
+    """
+    listed = _list(lookup(env, _CHAIN_ID) or "")
+    if chain_id is None and len(listed) > 1:
+        raise SettingsError(_CHAIN_ID, f"lists several chains ({', '.join(listed)}); say which one")
+    if chain_id is not None and str(chain_id) not in listed:
+        raise SettingsError(_CHAIN_ID, f"does not list chain {chain_id}")
+    return _read(kind, env, chain_id if len(listed) > 1 else None)
+
+
+def _read(kind: type[T], env: Mapping[str, str], chain_id: int | None = None) -> T:
+    """One struct from its variables. `chain_id`: of one of several chains, whose variables end in `_ID`."""
+    values: dict[str, object] = {}
+    variables: dict[str, str] = {}
+    for field in msgspec.structs.fields(kind):
+        name = field.encode_name
+        if not name.isupper():
+            continue  # filled in by `load`
+        variable = variables[name] = _variable(env, name, chain_id)
+        text = str(chain_id) if chain_id and name == _CHAIN_ID else lookup(env, variable)
+        if text is not None:
+            values[name] = _list(text) if get_origin(field.type) is tuple else text
+        elif chain_id and name == "CLAIMWRIGHT_DEPLOYMENT_FILE":
+            values[name] = f"deployment-{chain_id}.json"
+        if field.required and not values.get(name):
+            raise SettingsError(variable, "is required and not set")
+    try:
+        return msgspec.convert(values, kind, strict=False, dec_hook=_secret)
+    except msgspec.ValidationError as error:
+        raise _named(error, variables) from None
+
+
+def _list(text: str) -> list[str]:
+    return [part for part in re.split(r"[\s,]+", text) if part]
+
+
+def _variable(env: Mapping[str, str], name: str, chain_id: int | None) -> str:
+    own = f"{name}_{chain_id}"
+    if chain_id is None or not (name in _EACH_ITS_OWN or env.get(own) or env.get(f"{own}_FILE")):
+        return name
+    return own
 
 
 def lookup(env: Mapping[str, str], name: str) -> str | None:
@@ -191,9 +243,10 @@ def _secret(kind: type, value: object) -> object:
     return value
 
 
-def _named(error: msgspec.ValidationError) -> SettingsError:
+def _named(error: msgspec.ValidationError, variables: Mapping[str, str]) -> SettingsError:
     text, _, path = str(error).partition(" - at `$.")
-    return SettingsError(path.rstrip("`") or "settings", text[:1].lower() + text[1:])
+    name = path.rstrip("`").partition("[")[0]
+    return SettingsError(variables.get(name) or name or "settings", text[:1].lower() + text[1:])
 
 
 def strong(name: str, secret: Secret) -> None:

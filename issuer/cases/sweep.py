@@ -52,8 +52,9 @@ async def silent_cases(session: AsyncSession, *, now: datetime, limit: int) -> l
 
 
 async def approved_without_claims(session: AsyncSession, *, now: datetime, limit: int) -> list[str]:
-    """Approved cases whose newest decision has no claim yet: the chain was away, or an older claim was in the way."""
+    """Approved cases whose newest decision lacks claims on some chain: it was away, or an older claim in the way."""
     newer = sa.orm.aliased(Decision)
+    chains = sa.select(sa.func.count(sa.distinct(Claim.chain_id))).where(Claim.decision_id == Decision.id)
     statement = (
         sa.select(Case.id)
         .join(Decision, Decision.case_id == Case.id)
@@ -64,7 +65,7 @@ async def approved_without_claims(session: AsyncSession, *, now: datetime, limit
             Case.next_check_at <= now,
             Decision.outcome == CaseStatus.APPROVED,
             ~sa.exists().where(newer.case_id == Case.id, newer.id > Decision.id),
-            ~sa.exists().where(Claim.decision_id == Decision.id),
+            chains.correlate(Decision).scalar_subquery() < sa.func.json_array_length(Case.chain_ids),
         )
         .order_by(Decision.id)
         .limit(limit)

@@ -27,7 +27,8 @@ from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
 
-# wallet > its Identity on each chain that answers, existing or predicted
+# wallet > its Identity on each chain that answers, existing or predicted. A chain that is away is left out: the
+# decision counts all the same, and the sweep queues that chain's claims later.
 Identities = Callable[[str], Awaitable[Mapping[int, str]]]
 
 ALARMING = frozenset({"unknown_status", "other_check", "other_environment", "other_template", "other_reference"})
@@ -87,7 +88,7 @@ class CaseWorker:
         """Ask the provider about one case and apply the answer."""
         assert case.check_ref is not None  # found by it
         reading = await self._provider(case).fetch(case.check_ref)
-        identities = await self._known_identities(case) if reading.outcome is Outcome.APPROVED else {}
+        identities = await self._identities(case.wallet) if reading.outcome is Outcome.APPROVED else {}
         crashpoint.reached("decision.read")
         async with self._db.write() as session:
             await self._apply(session, case.id, reading, cause, event_id, identities)
@@ -107,8 +108,7 @@ class CaseWorker:
                 await sweep.put_off(session, forgotten, now)
                 await self._queue.enqueue(session, INBOX, forgotten)
         for case_id in unclaimed:
-            if not await self._queue_missing_claims(case_id):
-                break  # the chain is away: it would be for the others too
+            await self._queue_missing_claims(case_id)
         for case in silent:
             if case.id not in unclaimed:
                 await self._read_silent(case)
@@ -147,24 +147,16 @@ class CaseWorker:
         """How long a case may stay silent. An approval is looked at rarely, unless it still lacks its claims."""
         if case.status != CaseStatus.APPROVED:
             return self._silent
-        return self._silent * 24 if await claims.has_newest(session, case.id) else timedelta(0)
+        decision = (await claims.newest_decisions(session, [case.id])).get(case.id)
+        lacks = decision is None or await queueing.missing_chains(session, case, decision, self._issuance)
+        return timedelta(0) if lacks else self._silent * 24
 
-    async def _known_identities(self, case: Case) -> Mapping[int, str]:
-        """Empty when the chain does not answer: the decision counts all the same, its claims are queued later."""
-        try:
-            return await self._identities(case.wallet)
-        except ClaimwrightError as error:
-            log.warning("identity_not_read", case_id=case.id, error_code=error.code)
-            return {}
-
-    async def _queue_missing_claims(self, case_id: str) -> bool:
-        """Queue what an approval still lacks. False when the chain does not say where the claims would go."""
+    async def _queue_missing_claims(self, case_id: str) -> None:
+        """Queue what an approval still lacks, on the chains that say where the claims would go."""
         async with self._db.read() as session:
             case = await session.get(Case, case_id)
         assert case is not None  # just selected
-        identities = await self._known_identities(case)
-        if not identities:
-            return False
+        identities = await self._identities(case.wallet)
         async with self._db.write() as session:
             case = await evidence.locked_case(session, case_id)
             assert case is not None
@@ -174,13 +166,13 @@ class CaseWorker:
             proved = decision is not None and evidence.is_proved(case, decision, self._keys)
             if decision is None or not still or not proved:
                 case.next_check_at = now + self._silent
-                return True
-            queued = await queueing.queue_claims(
-                session, case, decision, LEVELS[case.level], self._issuance, identities, at=now
-            )
-            case.next_check_at = now + (self._silent * 24 if queued else sweep.GRACE)
+                return
+            missing = await queueing.missing_chains(session, case, decision, self._issuance)
+            there = {chain_id: identity for chain_id, identity in identities.items() if chain_id in missing}
+            await queueing.queue_claims(session, case, decision, LEVELS[case.level], self._issuance, there, at=now)
+            lacks = await queueing.missing_chains(session, case, decision, self._issuance)
+            case.next_check_at = now + (sweep.GRACE if lacks else self._silent * 24)
         self._wake()
-        return True
 
     async def _read_silent(self, case: Case) -> None:
         try:

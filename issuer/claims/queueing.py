@@ -37,6 +37,16 @@ def may_reach(environment: str, chain_id: int) -> bool:
     return environment == "production" or is_local(chain_id)
 
 
+async def missing_chains(session: AsyncSession, case: Case, decision: Decision, issuance: Issuance) -> set[int]:
+    """The chains where this decision is to have claims and has none: away when it was made, or an older was in the way.
+
+    Chains that are unknown here or out of the case's reach are not missed.
+    """
+    wanted = {chain_id for chain_id in case.chain_ids if chain_id in issuance.claim_issuers}
+    reached = {chain_id for chain_id in wanted if may_reach(case.environment, chain_id)}
+    return reached - await store.chains_of(session, decision.id)
+
+
 async def queue_claims(
     session: AsyncSession,
     case: Case,

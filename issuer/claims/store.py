@@ -178,9 +178,6 @@ async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> 
     return {decision.case_id: decision for decision in rows}
 
 
-async def has_newest(session: AsyncSession, case_id: str) -> bool:
-    """Has the newest decision of a case its claims?"""
-    decision = (await newest_decisions(session, [case_id])).get(case_id)
-    if decision is None:
-        return False
-    return bool(await session.scalar(sa.select(sa.exists().where(Claim.decision_id == decision.id))))
+async def chains_of(session: AsyncSession, decision_id: str) -> set[int]:
+    """The chains on which a decision has claims."""
+    return set(await session.scalars(sa.select(Claim.chain_id).where(Claim.decision_id == decision_id).distinct()))

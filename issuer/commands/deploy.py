@@ -1,6 +1,7 @@
 """`claimwright deploy`: the one command that needs the deployer's key."""
 
 import json
+import os
 
 import click
 
@@ -9,18 +10,19 @@ from issuer.chain.deploy import Deployment
 from issuer.chain.deploy import deploy as deploy_contracts
 from issuer.chain.gateway import Gateway
 from issuer.chain.signers import load_signer
-from issuer.commands.common import as_json, run, settings
-from issuer.settings import DeploySettings
+from issuer.commands.common import as_json, run
+from issuer.settings import DeploySettings, load_chain
 
 
 @click.command()
+@click.option("--chain-id", type=int, help="Which one, if CLAIMWRIGHT_CHAIN_ID lists several.")
 @as_json
-def deploy(as_json: bool) -> None:
+def deploy(chain_id: int | None, as_json: bool) -> None:
     """Put the contracts on chain and register sender and claim signer.
 
     What CLAIMWRIGHT_DEPLOYMENT_FILE names and the chain has is adopted; run it again after a failure.
     """
-    deployment = run(_deploy(settings(DeploySettings)))
+    deployment = run(_deploy(load_chain(DeploySettings, os.environ, chain_id)))
     if as_json:
         click.echo(
             json.dumps({

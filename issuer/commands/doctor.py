@@ -12,13 +12,13 @@ from issuer import migrations
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer
-from issuer.chain.signers import load_signer, refuse_shared_keys
+from issuer.chain_room import signers
 from issuer.clock import now
 from issuer.commands.common import as_json, run, show
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, WrongChain
 from issuer.providers import registry
-from issuer.settings import ApiSettings, DaemonSettings, StoreSettings, load
+from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, StoreSettings, load
 
 LOW_WEI = 5 * 10**16
 _ETHER = 10**18
@@ -50,8 +50,8 @@ async def _examine() -> list[Finding]:
     except ClaimwrightError as error:
         return [*findings, Finding("daemon settings", False, error.message)]
     findings.append(Finding("daemon settings", True, "complete"))
-    chain, provider = await asyncio.gather(_chain(settings), _provider(settings))
-    return [*findings, *chain, *provider]
+    parts = await asyncio.gather(*(_chain(chain) for chain in settings.chains), _provider(settings))
+    return [*findings, *(finding for part in parts for finding in part)]
 
 
 async def _finding(name: str, check: Callable[[], Awaitable[str]]) -> Finding:
@@ -76,41 +76,35 @@ async def _store() -> str:
     return f"{db.dialect}, at the newest version"
 
 
-async def _chain(settings: DaemonSettings) -> list[Finding]:
-    gateway = Gateway(settings.rpc_url)
+async def _chain(settings: ChainSettings) -> list[Finding]:
+    of = f"chain {settings.chain_id}"
+    gateway = Gateway(settings.rpc_urls[0])
     try:
-        reached = await _finding("chain", lambda: _right_chain(gateway, settings))
+        reached = await _finding(of, lambda: _right_chain(gateway, settings))
         if not reached.ok:
             return [reached]
         try:
-            sender, claim_signer = _signers(settings)
+            sender, claim_signer = signers(settings)
         except ClaimwrightError as error:
-            return [reached, Finding("signers", False, error.message)]
+            return [reached, Finding(f"{of} signers", False, error.message)]
         return [
             reached,
-            Finding("signers", True, f"sender {sender.address}, claim signer {claim_signer.address}"),
-            await _finding("deployment", lambda: _deployment(gateway, settings, sender, claim_signer)),
-            await _finding("balance", lambda: _balance(gateway, sender)),
+            Finding(f"{of} signers", True, f"sender {sender.address}, claim signer {claim_signer.address}"),
+            await _finding(f"{of} deployment", lambda: _deployment(gateway, settings, sender, claim_signer)),
+            await _finding(f"{of} balance", lambda: _balance(gateway, sender)),
         ]
     finally:
         await gateway.aclose()
 
 
-async def _right_chain(gateway: Gateway, settings: DaemonSettings) -> str:
+async def _right_chain(gateway: Gateway, settings: ChainSettings) -> str:
     found = await gateway.chain_id()
     if found != settings.chain_id:
         raise WrongChain(f"the node is on chain {found}; set CLAIMWRIGHT_CHAIN_ID or CLAIMWRIGHT_RPC_URL right")
-    return f"chain {found}, block {(await gateway.head()).number}"
+    return f"block {(await gateway.head()).number}"
 
 
-def _signers(settings: DaemonSettings) -> tuple[Signer, Signer]:
-    sender = load_signer(settings.senders, chain_ids=[settings.chain_id])
-    claim_signer = load_signer(settings.claim_signer, chain_ids=[settings.chain_id])
-    refuse_shared_keys([sender], [claim_signer])
-    return sender, claim_signer
-
-
-async def _deployment(gateway: Gateway, settings: DaemonSettings, sender: Signer, claim_signer: Signer) -> str:
+async def _deployment(gateway: Gateway, settings: ChainSettings, sender: Signer, claim_signer: Signer) -> str:
     deployment = Deployment.load(settings.deployment_file)
     problems = await check_deployment(gateway, deployment, sender=sender.address, claim_signer=claim_signer.address)
     if problems:

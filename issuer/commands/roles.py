@@ -1,14 +1,16 @@
 """Which variables each of the two processes may see. What is not its own is taken away before it starts."""
 
+import re
 from collections.abc import Mapping
 
 import msgspec
 
 from issuer.providers.vendors import VENDORS, variables
-from issuer.settings import ApiSettings, DaemonSettings, Settings
+from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, Settings
 
 _OURS = ("CLAIMWRIGHT_", *(vendor.prefix for vendor in VENDORS.values()))
 _ENDINGS = ("_FILE", "_SANDBOX", "_PRODUCTION")
+_OF_A_CHAIN = re.compile(r"_\d+$")
 _INTERNAL = frozenset({"CLAIMWRIGHT_DIE_WITH_PARENT"})
 
 
@@ -25,6 +27,8 @@ def own_environment(kind: type[Settings], env: Mapping[str, str]) -> dict[str, s
 
 def _names(kind: type[Settings]) -> frozenset[str]:
     fields = {field.encode_name for field in msgspec.structs.fields(kind)}
+    if kind is DaemonSettings:
+        fields |= {field.encode_name for field in msgspec.structs.fields(ChainSettings)}
     vendor = variables(webhooks=kind is not DaemonSettings)
     return frozenset(fields | vendor | (_INTERNAL if kind is ApiSettings else set()))
 
@@ -32,4 +36,4 @@ def _names(kind: type[Settings]) -> frozenset[str]:
 def _base(name: str) -> str:
     for ending in _ENDINGS:
         name = name.removesuffix(ending)
-    return name
+    return _OF_A_CHAIN.sub("", name)

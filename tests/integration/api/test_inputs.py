@@ -133,6 +133,19 @@ async def test_in_production_loopback_is_not_https_either(store_url: str) -> Non
         assert answer.json()["field"] == "redirect_url"
 
 
+async def test_cases_take_the_configured_chains_each_once(store_url: str) -> None:
+    async with run_api(store_url, CLAIMWRIGHT_CHAIN_ID="31337 1") as api:
+        for asked in (None, [1], [31337, 1]):
+            more = {} if asked is None else {"chain_ids": asked}
+            answer = await api.client.post("/v1/cases", json=BODY | more)
+            assert answer.json()["type"] == "urn:claimwright:problem:wallet-not-proved", asked
+        answer = await api.client.post("/v1/cases", json=BODY | {"chain_ids": [31337, 31337]})
+        assert answer.status_code == 201
+        async with api.db.read() as session:
+            (case,) = await session.scalars(sa.select(Case))
+        assert case.chain_ids == [31337]
+
+
 async def test_a_live_chain_wants_the_owner_to_sign_first(store_url: str) -> None:
     async with run_api(store_url, CLAIMWRIGHT_CHAIN_ID="1") as api:
         answer = await api.client.post("/v1/cases", json=BODY)

@@ -28,6 +28,7 @@ from issuer.claims.settle import ClaimSettlement
 from issuer.claims.tables import Claim
 from issuer.claims.work import ClaimWorker
 from issuer.db import Database
+from issuer.errors import NodeUnavailable
 from issuer.ids import new_id
 from issuer.inbox.tables import InboxEvent
 from issuer.providers.protocol import Outcome, Reading
@@ -172,7 +173,10 @@ class Engine:
 
     async def identities(self, wallet: str) -> dict[int, str]:
         calls = contracts.identity_calls(self.at.factory, wallet, self.at.claim_issuer)
-        linked, predicted = await self.gateway.call(calls)
+        try:
+            linked, predicted = await self.gateway.call(calls)
+        except NodeUnavailable:
+            return {}
         identity = contracts.identity_of(linked, predicted)
         assert identity is not None
         return {CHAIN_ID: identity}

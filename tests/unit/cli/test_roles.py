@@ -17,7 +17,7 @@ CLAIMWRIGHT_SENDER_REMOTE CLAIMWRIGHT_CLAIM_SIGNER_REMOTE CLAIMWRIGHT_REVOKER_KE
 PERSONA_API_KEY PERSONA_WEBHOOK_SECRET PERSONA_TEMPLATE_ID PERSONA_ENVIRONMENT_ID
 PERSONA_ENVIRONMENT
 """
-ENDINGS = ("", "_FILE", "_SANDBOX", "_PRODUCTION_FILE")
+ENDINGS = ("", "_FILE", "_SANDBOX", "_PRODUCTION_FILE", "_137", "_137_FILE")
 EVERYTHING = {name + ending: "x" for name in NAMES.split() for ending in ENDINGS}
 OTHERS = {"PATH": "/bin", "HOME": "/root", "HTTPS_PROXY": "http://proxy", "DATABASE_URL": "sqlite:///x"}
 SIGNING = re.compile(r"^CLAIMWRIGHT_.*(KEY|KEYSTORE|REMOTE|PASSWORD|DECISION|DATA_KEYS|RPC_URL)")
@@ -33,6 +33,7 @@ def test_the_api_never_sees_what_could_sign():
 def test_the_daemon_never_sees_a_webhook_secret_nor_the_deployers_key():
     seen = own_environment(DaemonSettings, {**EVERYTHING, **OTHERS})
     assert [name for name in seen if "WEBHOOK" in name or "DEPLOYER" in name or "API_PORT" in name] == []
+    assert {"CLAIMWRIGHT_RPC_URL_137", "CLAIMWRIGHT_SENDER_KEYSTORE_137_FILE"} <= set(seen)
     assert {"CLAIMWRIGHT_SENDER_PASSWORD_FILE", "CLAIMWRIGHT_DECISION_KEYS", "PERSONA_API_KEY"} <= set(seen)
     assert OTHERS.items() <= seen.items()
 

@@ -7,18 +7,19 @@ import msgspec
 import pytest
 
 from issuer.providers.vendors import VENDORS, variables
-from issuer.settings import ApiSettings, DaemonSettings, DeploySettings, StoreSettings
+from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, DeploySettings, StoreSettings
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `([A-Z_]+)` \|([^|]*)\|([^|]*)\| (.+) \|$", re.MULTILINE)
 PAGE = {match[1]: match for match in ROW.finditer((ROOT / "docs/settings.md").read_text(encoding="utf-8"))}
-LETTERS = {"A": ApiSettings, "D": DaemonSettings, "X": DeploySettings, "S": StoreSettings}
+LETTERS = {"A": (ApiSettings,), "D": (DaemonSettings, ChainSettings), "X": (DeploySettings,), "S": (StoreSettings,)}
 # Read by a command or a script, not through a settings type.
 OTHERS = {"CLAIMWRIGHT_KEYSTORE_PASSWORD", "CLAIMWRIGHT_SKIP_CHROMIUM", "TEST_DATABASE_URL", "PYTHON"}
 
 
-def fields(kind) -> dict[str, msgspec.structs.FieldInfo]:
-    return {field.encode_name: field for field in msgspec.structs.fields(kind) if field.name != "providers"}
+def fields(kinds) -> dict[str, msgspec.structs.FieldInfo]:
+    every = [field for kind in kinds for field in msgspec.structs.fields(kind)]
+    return {field.encode_name: field for field in every if field.encode_name.isupper()}
 
 
 def used_by(name: str) -> set[str]:

@@ -1,6 +1,7 @@
 """Settings: what is missing, weak or contradictory stops the start with one line that names the variable."""
 
 import contextlib
+import re
 import secrets
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from issuer.errors import SettingsError
 from issuer.secrets import Secret
-from issuer.settings import ApiSettings, DaemonSettings, DeploySettings, StoreSettings, load, lookup, strong
+from issuer.settings import ApiSettings, DaemonSettings, DeploySettings, StoreSettings, load, load_chain, lookup, strong
 
 KEY = "persona_sandbox_" + secrets.token_hex(20)
 HOOK = "wbhsec_" + secrets.token_hex(16)
@@ -55,6 +56,8 @@ WRONG = [
     (ApiSettings, "CLAIMWRIGHT_CHAIN_ID", "mainnet"),
     (ApiSettings, "CLAIMWRIGHT_CHAIN_ID", "0"),
     (ApiSettings, "CLAIMWRIGHT_CHAIN_ID", "-1"),
+    (ApiSettings, "CLAIMWRIGHT_CHAIN_ID", "1 137 1"),
+    (ApiSettings, "CLAIMWRIGHT_CHAIN_ID", "1,mainnet"),
     (ApiSettings, "CLAIMWRIGHT_API_PORT", "0"),
     (ApiSettings, "CLAIMWRIGHT_API_PORT", "65536"),
     (ApiSettings, "CLAIMWRIGHT_API_PORT", "http"),
@@ -146,6 +149,55 @@ def test_two_environments_take_endings():
 def test_with_one_environment_an_ending_is_no_substitute():
     env = {name: value for name, value in API.items() if name != "PERSONA_API_KEY"}
     assert "PERSONA_API_KEY:" in refusal(ApiSettings, {**env, "PERSONA_API_KEY_SANDBOX": KEY})
+
+
+TWO_CHAINS = {name: value for name, value in DAEMON.items() if name != "CLAIMWRIGHT_RPC_URL"} | {
+    "CLAIMWRIGHT_CHAIN_ID": "1, 137",
+    "CLAIMWRIGHT_RPC_URL_1": "http://127.0.0.1:1",
+    "CLAIMWRIGHT_RPC_URL_137": "http://127.0.0.1:2 http://127.0.0.1:3",
+}
+
+
+def test_two_chains_take_endings_and_share_the_plain_values():
+    env = {
+        **TWO_CHAINS,
+        "CLAIMWRIGHT_DEPTH": "20",
+        "CLAIMWRIGHT_DEPTH_137": "100",
+        "CLAIMWRIGHT_SENDER_KEYSTORE": "sender.json",
+        "CLAIMWRIGHT_SENDER_PASSWORD_1": "one",
+        "CLAIMWRIGHT_DEPLOYMENT_FILE_1": "main.json",
+        "CLAIMWRIGHT_DEPLOYMENT_FILE": "of-no-chain.json",
+    }
+    first, second = load(DaemonSettings, env).chains
+    assert [first.chain_id, second.chain_id] == [1, 137]
+    assert first.rpc_urls == (Secret("http://127.0.0.1:1"),)
+    assert second.rpc_urls == (Secret("http://127.0.0.1:2"), Secret("http://127.0.0.1:3"))
+    assert (first.depth, second.depth) == (20, 100)
+    assert (first.sender_keystore, second.sender_keystore) == ("sender.json", "sender.json")
+    assert (first.sender_password, second.sender_password) == (Secret("one"), None)
+    assert (first.deployment_file, second.deployment_file) == ("main.json", "deployment-137.json")
+
+
+def test_with_two_chains_a_wrong_value_is_named_as_it_is_set():
+    plain = {name: value for name, value in TWO_CHAINS.items() if name != "CLAIMWRIGHT_RPC_URL_137"}
+    missing = "CLAIMWRIGHT_RPC_URL_137: is required and not set"
+    assert refusal(DaemonSettings, {**plain, "CLAIMWRIGHT_RPC_URL": "http://127.0.0.1:4"}) == missing
+    assert refusal(DaemonSettings, {**TWO_CHAINS, "CLAIMWRIGHT_DEPTH_137": "0"}).startswith("CLAIMWRIGHT_DEPTH_137: ")
+    assert refusal(DaemonSettings, {**TWO_CHAINS, "CLAIMWRIGHT_DEPTH": "deep"}).startswith("CLAIMWRIGHT_DEPTH: ")
+
+
+def test_with_one_chain_an_ending_changes_nothing():
+    (chain,) = load(DaemonSettings, {**DAEMON, "CLAIMWRIGHT_DEPTH_31337": "7"}).chains
+    assert (chain.chain_id, chain.depth, chain.deployment_file) == (31337, None, "deployment.json")
+
+
+def test_one_of_several_chains_is_deployed_on_by_name():
+    both = {name: value for name, value in {**DEPLOY, **TWO_CHAINS}.items() if name != "CLAIMWRIGHT_RPC_URL"}
+    found = load_chain(DeploySettings, both, 137)
+    assert (found.chain_id, found.deployment_file) == (137, "deployment-137.json")
+    for chain_id, says in ((None, "lists several chains (1, 137); say which one"), (5, "does not list chain 5")):
+        with pytest.raises(SettingsError, match=re.escape(says)):
+            load_chain(DeploySettings, both, chain_id)
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
