@@ -3,8 +3,10 @@
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
+from issuer.chain.rules import shard
 from issuer.claims.rules import IN_FORCE, ClaimStatus
 from issuer.db import Base
 
@@ -12,10 +14,16 @@ _IN_FORCE = sa.text("status IN (" + ", ".join(f"'{status.value}'" for status in 
 _WAITING = sa.text("status = 'queued'")
 
 
+def _shard(context: DefaultExecutionContext) -> int:
+    row = context.get_current_parameters()  # type: ignore[no-untyped-call]
+    return shard(row["identity"], row["topic"])
+
+
 class Claim(Base):
     """`identity` is the address the holder's Identity has or will have; `onchain_id` the ERC-735 claim id.
 
-    `revision` counts the approvals of one case. `word` and `signature` are what was signed, 32 and 64 bytes in hex.
+    `shard` chooses its lane; it follows from identity and topic. `revision` counts the approvals of one case. `word`
+    and `signature` are what was signed, 32 and 64 bytes in hex.
     """
 
     __tablename__ = "claims"
@@ -42,6 +50,7 @@ class Claim(Base):
     identity: Mapped[str] = mapped_column(sa.String(42))
     topic: Mapped[str] = mapped_column(sa.String(78))
     chain_id: Mapped[int] = mapped_column(sa.BigInteger)
+    shard: Mapped[int] = mapped_column(sa.SmallInteger, default=_shard, server_default="0")
     form: Mapped[str] = mapped_column(sa.String(16))
     onchain_id: Mapped[str] = mapped_column(sa.String(66))
     status: Mapped[ClaimStatus] = mapped_column(sa.String(32))

@@ -22,7 +22,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "attempts": ((), (READ, ADD, CHANGE)),
     "case_requests": ((READ, ADD), (READ,)),
     "cases": ((READ, ADD, CHANGE), (READ, CHANGE)),
-    "chains": ((), (READ, ADD)),
+    "chains": ((), (READ, ADD, CHANGE)),
     "claims": ((READ, CHANGE), (READ, ADD, CHANGE)),
     "decisions": ((READ,), (READ, ADD)),
     "history": ((READ, ADD), (READ, ADD)),
