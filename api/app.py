@@ -12,14 +12,15 @@ from datetime import datetime
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.types import ASGIApp
 
 from api import errors
 from api.auth import provide_caller, require_key
 from api.cases import case_routes
 from api.claims import claim_routes
 from api.docs import document
-from api.edge import AccessLog, Drain, Headers
-from api.health import health_routes
+from api.edge import AccessLog, Drain, Headers, Measured
+from api.health import health_routes, watch_port
 from api.services import Services
 from api.webhooks import webhook_routes
 from issuer import log
@@ -31,13 +32,13 @@ LARGEST_BODY = 64 * 1024
 PR_SET_PDEATHSIG = 1
 
 
-def create_app() -> Litestar:
+def create_app() -> ASGIApp:
     """The app as the environment configures it. Raises `SettingsError`."""
     if os.environ.get("CLAIMWRIGHT_DIE_WITH_PARENT") == "1":
         die_with_parent()
     settings = load(ApiSettings, os.environ)
     log.configure("api", settings.log_level)
-    return build_app(settings)
+    return Measured(build_app(settings))
 
 
 def build_app(
@@ -52,7 +53,7 @@ def build_app(
 
     @asynccontextmanager
     async def running(_app: Litestar) -> AsyncIterator[None]:
-        async with services.running():
+        async with services.running(), watch_port(services):
             yield
 
     def provide_services() -> Services:

@@ -24,12 +24,14 @@ from issuer.claims.work import ClaimWorker
 from issuer.db import Database
 from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError, WrongChain
 from issuer.loops import LONGEST_PAUSE_SECONDS, Step, attempt, every, wait
+from issuer.monitoring.sight import ChainSight
 from issuer.secrets import KeyRing
 from issuer.settings import ChainSettings
 
 IDLE_SECONDS = 1.0  # between looks when nobody rings
 BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
 PROBE_SECONDS = 1.0
+SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
 GWEI = 10**9
 
 
@@ -81,12 +83,14 @@ class ChainRoom:
         )
         self._claims = ClaimWorker(revocations, issues)
         settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
+        self.sight = ChainSight(shared.db, self.gateway, chain_id=self.chain_id, profile=self.profile)
         self._watcher = Watcher(shared.db, self.gateway, settlement, chain_id=self.chain_id, profile=self.profile)
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Every loop of this chain, until `stop`."""
         tasks.create_task(self._drive())
         tasks.create_task(self._watch())
+        tasks.create_task(every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id))
         tasks.create_task(every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id))
 
     def wake(self) -> None:

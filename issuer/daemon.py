@@ -18,6 +18,8 @@ from issuer.claims.queueing import Issuance
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, SettingsError
 from issuer.loops import every
+from issuer.monitoring.pages import DaemonPages
+from issuer.monitoring.port import private_port
 from issuer.providers.registry import providers as open_providers
 from issuer.queue.open import open_queue
 from issuer.queue.port import INBOX, LANE
@@ -63,7 +65,11 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         )
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
-        async with asyncio.TaskGroup() as tasks:
+        pages = DaemonPages(db, queue, [room.sight for room in rooms]).pages()
+        async with (
+            private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages),
+            asyncio.TaskGroup() as tasks,
+        ):
             tasks.create_task(queue.run({INBOX: cases.handle_event, LANE: rooms.ring}, stop))
             tasks.create_task(every(SWEEP_SECONDS, cases.sweep, "sweep", stop))
             for room in rooms:

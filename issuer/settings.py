@@ -50,6 +50,8 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
 
     host: str = msgspec.field(name="CLAIMWRIGHT_API_HOST", default="127.0.0.1")
     port: Port = msgspec.field(name="CLAIMWRIGHT_API_PORT", default=8000)
+    private_host: str = msgspec.field(name="CLAIMWRIGHT_API_PRIVATE_HOST", default="127.0.0.1")
+    private_port: Port | None = msgspec.field(name="CLAIMWRIGHT_API_PRIVATE_PORT", default=None)
     workers: Positive = msgspec.field(name="CLAIMWRIGHT_API_WORKERS", default=1)
     webhook_tolerance_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_WEBHOOK_TOLERANCE_SECONDS", default=300)
     redirect_hosts: str = msgspec.field(name="CLAIMWRIGHT_REDIRECT_HOSTS", default="")
@@ -113,6 +115,8 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
 class DaemonSettings(Settings, frozen=True, kw_only=True):
     """The process that signs."""
 
+    private_host: str = msgspec.field(name="CLAIMWRIGHT_DAEMON_PRIVATE_HOST", default="127.0.0.1")
+    private_port: Port | None = msgspec.field(name="CLAIMWRIGHT_DAEMON_PRIVATE_PORT", default=None)
     decision_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DECISION_KEYS")
     data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
     hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")

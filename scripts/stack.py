@@ -112,10 +112,11 @@ class Stack:
         ]
 
     def _choose_ports(self) -> None:
-        api, persona, anvil = free_ports(3)
+        api, persona, anvil, api_private, daemon_private = free_ports(5)
         self.api_url = f"http://{LOCAL}:{api}"
         self.persona_url = f"http://{LOCAL}:{persona}"
         self.rpc_url = f"http://{LOCAL}:{anvil}"
+        self.private_urls = {"api": f"http://{LOCAL}:{api_private}", "daemon": f"http://{LOCAL}:{daemon_private}"}
         self.webhook_url = f"{self.api_url}/webhooks/persona"
 
     async def _up(self) -> None:
@@ -215,6 +216,7 @@ class Stack:
             **self._shared(),
             "CLAIMWRIGHT_API_HOST": LOCAL,
             "CLAIMWRIGHT_API_PORT": _port(self.api_url),
+            "CLAIMWRIGHT_API_PRIVATE_PORT": _port(self.private_urls["api"]),
             "PERSONA_WEBHOOK_SECRET": self.webhook_secret,
         }
 
@@ -222,6 +224,7 @@ class Stack:
         """What `claimwright daemon` is started with."""
         return {
             **self._shared(),
+            "CLAIMWRIGHT_DAEMON_PRIVATE_PORT": _port(self.private_urls["daemon"]),
             "CLAIMWRIGHT_RPC_URL": self.rpc_url,
             "CLAIMWRIGHT_DEPLOYMENT_FILE": str(self.directory / "deployment.json"),
             "CLAIMWRIGHT_DECISION_KEYS": self.private[0],

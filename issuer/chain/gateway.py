@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from issuer import metrics
 from issuer.chain import wire
 from issuer.chain.eip1559 import transaction_hash
 from issuer.chain.errors import ReadFailure, SendOutcome, SendResult, read_failure, send_result
@@ -194,7 +195,9 @@ class Gateway:
             {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
             for number, (method, params) in numbered.items()
         ]
-        answers = _decoded(await self._post(msgspec.json.encode(body)))
+        methods = {method for method, _ in questions}
+        with metrics.rpc_request("main", methods.pop() if len(methods) == 1 else "batch"):
+            answers = _decoded(await self._post(msgspec.json.encode(body)))
         by_id: dict[object, _Answer | None] = {}
         for answer in answers:
             by_id[answer.id] = None if answer.id in by_id else answer

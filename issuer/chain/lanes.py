@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer import crashpoint
+from issuer import crashpoint, metrics
 from issuer.chain import fees, store
 from issuer.chain.fees import Fees
 from issuer.chain.gateway import Gateway, Head
@@ -122,7 +122,7 @@ class LaneKeeper:
             await link(session, transaction)
             crashpoint.reached(f"{plan.purpose}.before_commit")
         crashpoint.reached(f"{plan.purpose}.committed")
-        await self._send([signed.raw])
+        await self._send("first", [signed.raw])
         crashpoint.reached(f"{plan.purpose}.sent")
         return transaction
 
@@ -139,7 +139,7 @@ class LaneKeeper:
         old = Fees(max_fee=newest.max_fee_per_gas, tip=newest.max_priority_fee_per_gas)
         if not fees.affordable(old, head.base_fee):
             await self._replace(lease, waiting[0], old, head)
-        await self._send([attempts[transaction.id][-1].raw for transaction in waiting])
+        await self._send("rebroadcast", [attempts[transaction.id][-1].raw for transaction in waiting])
 
     async def _take(self) -> Lease | None:
         genesis = await self._gateway.genesis_hash()
@@ -218,12 +218,14 @@ class LaneKeeper:
             session.add(self._attempt(transaction.id, signed))
             crashpoint.reached("bump.before_commit")
         crashpoint.reached("bump.committed")
-        await self._send([signed.raw])
+        await self._send("bump", [signed.raw])
         crashpoint.reached("bump.sent")
 
-    async def _send(self, raw: list[bytes]) -> None:
+    async def _send(self, kind: str, raw: list[bytes]) -> None:
         """Every answer but none is fine: the receipt alone says what happened (invariant I10)."""
+        metrics.ATTEMPTS.labels(self.chain_id, self._held().lane_id, kind).inc(len(raw))
         for outcome in await self._gateway.send(raw):
+            metrics.SENDS.labels(self.chain_id, outcome.result).inc()
             log.info("sent", chain_id=self.chain_id, result=str(outcome.result))
 
     def _held(self) -> Lease:

@@ -14,6 +14,7 @@ import msgspec
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from issuer import metrics
 from issuer.errors import SignerFailed
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -75,6 +76,11 @@ async def checked_sign(signer: Signer, message: bytes, *, timeout_seconds: float
     `message` is all that is signed, prefixes included: a transaction's unsigned bytes (EIP-2718), or 0x1901, domain and
     struct hash (EIP-712). Raises `SignerFailed`.
     """
+    with metrics.signature(type(signer).__name__):
+        return await _checked_sign(signer, message, timeout_seconds)
+
+
+async def _checked_sign(signer: Signer, message: bytes, timeout_seconds: float) -> Signature:
     digest = keccak(message)
     signature, failure = None, ""
     try:

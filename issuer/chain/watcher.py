@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer import crashpoint
+from issuer import crashpoint, metrics
 from issuer.chain import rules, store
 from issuer.chain.gateway import Gateway, Head, Receipt
 from issuer.chain.rules import ChainProfile, TxStatus
@@ -106,6 +106,9 @@ class Watcher:
         at = self._clock()
         receipt = sighting.receipt if sighting.canonical else None
         if transaction.status == TxStatus.MINED and (receipt is None or receipt.block_hash != transaction.block_hash):
+            assert transaction.block_number is not None  # a mined one has it
+            metrics.REORGS.labels(self._chain_id).inc()
+            metrics.REORG_DEPTH.labels(self._chain_id).observe(head.number - transaction.block_number + 1)
             self._move(transaction, TxStatus.SIGNED, at, None)
             await self._settlement.unmined(session, transaction, at)
             log.warning("transaction_unmined", chain_id=self._chain_id, nonce=transaction.nonce)
@@ -118,6 +121,7 @@ class Watcher:
             return True
         self._move(transaction, TxStatus.FINAL, at, receipt)
         await self._settlement.final(session, transaction, receipt, at)
+        metrics.FINALIZED.labels(self._chain_id, "success" if receipt.succeeded else "reverted").inc()
         return False
 
     def _move(self, transaction: Transaction, target: TxStatus, at: datetime, receipt: Receipt | None) -> None:

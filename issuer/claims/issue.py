@@ -7,7 +7,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer import crashpoint
+from issuer import crashpoint, metrics
 from issuer.cases.evidence import is_proved, locked_case
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
@@ -232,6 +232,7 @@ class Issues:
             claim.valid_until = rules.valid_until(word)
             store.move(session, claim, ClaimStatus.SIGNED, at=at, cause="signed", detail={"nonce": transaction.nonce})
             session.add(TransactionClaim(transaction_id=transaction.id, claim_id=claim.id, purpose=ISSUE))
+            metrics.QUEUE_WAIT.labels(claim.chain_id).observe((at - claim.created_at).total_seconds())
 
     async def _change_identity(self, claim: Claim, identity: str | None) -> None:
         """The wallet was linked to another Identity since the claim was queued."""

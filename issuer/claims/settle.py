@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import metrics
 from issuer.chain import contracts
 from issuer.chain import store as chain_store
 from issuer.chain.gateway import Receipt
@@ -34,6 +35,9 @@ class ClaimSettlement:
         for _, claim in await self._carried(session, transaction):
             if transaction.purpose == REVOKE:
                 if self._is_revoked(transaction, receipt, claim):
+                    if claim.status == ClaimStatus.REVOKING:  # since it was last updated
+                        since = (at - claim.updated_at).total_seconds()
+                        metrics.DECISION_TO_REVOKED.labels(claim.chain_id).observe(since)
                     claim.revoked_tx_hash = receipt.tx_hash
                     claim.updated_at = at
                 continue
@@ -99,6 +103,7 @@ def _final_issue(session: AsyncSession, receipt: Receipt, claim: Claim, at: date
         if claim.status == ClaimStatus.MINED:
             detail = {"tx_hash": receipt.tx_hash, "block_number": receipt.block_number}
             store.move(session, claim, ClaimStatus.CONFIRMED, at=at, cause="chain", detail=detail)
+            metrics.VERIFIED_TO_FINAL.labels(claim.chain_id).observe((at - claim.created_at).total_seconds())
         return
     claim.failures += 1
     target = on_failure(ClaimStatus(claim.status), claim.failures)

@@ -1,7 +1,10 @@
 """`claimwright api`: Granian on the string `api.app:create_app`, so that this package never imports the other."""
 
+import contextlib
 import os
 import socket
+import tempfile
+from collections.abc import Iterator
 
 import click
 from granian.constants import HTTPModes, Interfaces
@@ -13,6 +16,7 @@ from issuer.commands.common import settings
 from issuer.commands.roles import own_environment
 from issuer.db import normalise_url
 from issuer.errors import ClaimwrightError, SettingsError
+from issuer.monitoring import SHARED_FIGURES
 from issuer.rolelock import hold_role
 from issuer.settings import ApiSettings
 
@@ -32,12 +36,29 @@ def api() -> None:
         raise SettingsError("CLAIMWRIGHT_API_WORKERS", "must be 1 on SQLite; use PostgreSQL for more")
     log.configure("api", loaded.log_level)
     os.environ["CLAIMWRIGHT_DIE_WITH_PARENT"] = "1"
-    with hold_role(url, "api"):
+    with hold_role(url, "api"), _shared_figures(loaded):
         _serve(loaded)
 
 
+@contextlib.contextmanager
+def _shared_figures(loaded: ApiSettings) -> Iterator[None]:
+    """Workers count into files of one directory, so that whichever answers a scrape can add them up.
+
+    The variable is read when `prometheus_client` is first imported, which only workers do.
+    """
+    if loaded.private_port is None:
+        os.environ.pop(SHARED_FIGURES, None)
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="claimwright-metrics-") as directory:
+        os.environ[SHARED_FIGURES] = directory
+        yield
+
+
 def _serve(loaded: ApiSettings) -> None:
-    _refuse_taken_port(loaded)
+    _refuse_taken_port("CLAIMWRIGHT_API_PORT", loaded.host, loaded.port)
+    if loaded.private_port is not None:
+        _refuse_taken_port("CLAIMWRIGHT_API_PRIVATE_PORT", loaded.private_host, loaded.private_port)
     server = Server(
         APP,
         factory=True,
@@ -58,13 +79,12 @@ def _serve(loaded: ApiSettings) -> None:
             raise ClaimwrightError("the API could not be served; the log above says why") from None
 
 
-def _refuse_taken_port(loaded: ApiSettings) -> None:
+def _refuse_taken_port(setting: str, host: str, port: int) -> None:
     """Granian shares its port (SO_REUSEPORT), so a second server there would silently get every other request."""
-    family = socket.AF_INET6 if ":" in loaded.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((loaded.host, loaded.port))
+            probe.bind((host, port))
         except OSError as error:
-            problem = f"cannot listen on {loaded.host}:{loaded.port}: {error.strerror}"
-            raise SettingsError("CLAIMWRIGHT_API_PORT", problem) from None
+            raise SettingsError(setting, f"cannot listen on {host}:{port}: {error.strerror}") from None

@@ -47,6 +47,7 @@ _ARRAYS = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(_COLUMN
 _POSTGRESQL_INSERT = f"{_INTO} SELECT * FROM unnest({_ARRAYS}) {_ONCE} RETURNING id"  # noqa: S608 - constants
 
 EventRow = tuple[Any, ...]  # values in the order of _COLUMNS
+ID, PROVIDER = list(_COLUMNS).index("id"), list(_COLUMNS).index("provider")
 Row = dict[str, Any]
 
 

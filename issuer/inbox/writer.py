@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 
+from issuer import metrics
 from issuer.db import Database
 from issuer.errors import ClaimwrightError
 from issuer.inbox import store
@@ -44,6 +45,7 @@ class InboxWriter:
 
     def refuse(self, provider: str, environment: str, reason: str, *, body_hash: str, at: datetime) -> None:
         """`reason` is one of a closed list; nothing of the delivery but its hash is kept."""
+        metrics.WEBHOOKS.labels(provider, reason).inc()
         self._counts[provider, environment, reason] += 1
         self._refused.append(
             {
@@ -72,6 +74,10 @@ class InboxWriter:
             new = await store.add_events(session, rows)
             if new:
                 await self._queue.enqueue(session, INBOX, new)
+        fresh = set(new)
+        for row in rows:
+            result = "accepted" if row[store.ID] in fresh else "duplicate"
+            metrics.WEBHOOKS.labels(row[store.PROVIDER], result).inc()
 
     async def _write_refusals(self) -> None:
         while True:

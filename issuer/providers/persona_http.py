@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from issuer import metrics
 from issuer.errors import ProviderError, ProviderNotFound, ProviderRefused, ProviderUnavailable, SettingsError
 
 API_VERSION: Final = "2025-12-08"  # pinned: a newer one may rename what a decision is read from
@@ -140,11 +141,14 @@ class PersonaHttp:
     ) -> Answer:
         answer: Answer | None = None
         try:
-            async with asyncio.timeout_at(deadline):
-                answer = await self._exchange(what, method, path, params, headers, content)
+            with metrics.PROVIDER_SECONDS.labels("persona", what).time():
+                async with asyncio.timeout_at(deadline):
+                    answer = await self._exchange(what, method, path, params, headers, content)
         except (httpx.HTTPError, OSError):  # a TimeoutError is an OSError
             # httpx errors carry the request and with it the key: not chained, not quoted.
             answer = None
+        result = "lost" if answer is None else f"{answer.status // 100}xx"
+        metrics.PROVIDER_REQUESTS.labels("persona", what, result).inc()
         if answer is None:
             raise ProviderUnavailable(f"Persona, {what}: no complete answer in time", same_key=True)
         self._check_environment(what, answer)

@@ -44,6 +44,10 @@ class EmbeddedQueue:
             rows = [{"topic": topic, "key": key, "due_at": due} for key in dict.fromkeys(keys)]
             await session.execute(sa.insert(Job), rows)
 
+    async def waiting(self, session: AsyncSession) -> Mapping[str, int]:
+        rows = await session.execute(sa.select(Job.topic, sa.func.count()).group_by(Job.topic))
+        return {topic: int(jobs) for topic, jobs in rows}
+
     async def run(self, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
         work = _Work(self._db, handlers, Handling(handlers, self._concurrency, stop))
         watch = _Watch(str(self._db.url.database), list(handlers))

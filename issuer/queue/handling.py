@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from issuer import metrics
 from issuer.queue.port import Handler
 
 log = structlog.get_logger(__name__)
@@ -80,12 +81,15 @@ class Handling:
 
     async def _attempt(self, topic: str, key: str, attempts: int) -> float | None:
         try:
-            await self._handlers[topic](key)
+            with metrics.JOB_SECONDS.labels(topic).time():
+                await self._handlers[topic](key)
         except Exception as error:  # the one place where a job's failure ends
             delay = backoff(attempts) if getattr(error, "transient", False) else None
             if delay is None:
                 log.error("job_dropped", topic=topic, key=key, attempt=attempts + 1, exc_info=True)
             else:
                 log.warning("job_again", topic=topic, key=key, attempt=attempts + 1, reason=type(error).__name__)
+            metrics.JOB_RESULTS.labels(topic, "given_up" if delay is None else "again").inc()
             return delay
+        metrics.JOB_RESULTS.labels(topic, "done").inc()
         return None

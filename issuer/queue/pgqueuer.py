@@ -61,6 +61,10 @@ class PgQueuerQueue:
             connection = await session.connection()
             await connection.exec_driver_sql(self._insert, values)
 
+    async def waiting(self, session: AsyncSession) -> Mapping[str, int]:
+        count = f"SELECT entrypoint, count(*) FROM {self._queries.qualified.queue_table} GROUP BY entrypoint"  # noqa: S608
+        return {topic: int(jobs) for topic, jobs in await session.execute(sa.text(count))}
+
     async def run(self, handlers: Mapping[str, Handler], stop: asyncio.Event) -> None:
         pause = 0.2
         handling = Handling(handlers, self._concurrency, stop)

@@ -1,0 +1,56 @@
+"""docs/metrics.md lists what is counted, with its type and its labels, and nothing else."""
+
+import re
+from pathlib import Path
+
+from issuer import metrics
+from issuer.claims.rules import ClaimStatus
+from issuer.monitoring import exposition
+from issuer.monitoring.sight import Seen
+from issuer.monitoring.store import Facts, LaneFacts, Waiting
+
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
+ROW = re.compile(r"^\| `(issuer_\w+)` \| (\w+) \| ([\w, ]*?) ?\| (\w+) \|", re.MULTILINE)
+
+LANE = LaneFacts(
+    id="lane_1",
+    chain_id=1,
+    sender="0x",
+    nonces={"allocated": 1},
+    inflight=0,
+    stall=0.0,
+    leased=True,
+    held=None,
+    held_because=None,
+)
+FACTS = Facts(
+    claims={(1, ClaimStatus.QUEUED): Waiting()}, lanes=[LANE], jobs={"inbox": 0}, inbox=Waiting(), held={"claim": 0}
+)
+
+
+def test_the_page_lists_every_metric_with_its_type_and_labels() -> None:
+    documented = {name: (kind, tuple(filter(None, labels.split(", ")))) for name, kind, labels, _ in _rows()}
+    assert documented == {**_counted(), **_read()}
+
+
+def _rows() -> list[tuple[str, str, str, str]]:
+    return ROW.findall(PAGE.read_text())
+
+
+def _counted() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """What a process counts. Its labels are declared before it has a sample."""
+    found = {}
+    for metric in vars(metrics).values():
+        if hasattr(metric, "_labelnames"):
+            (family,) = metric.describe()
+            name = family.name + ("_total" if family.type == "counter" else "")
+            found[name] = (family.type, tuple(metric._labelnames))
+    return found
+
+
+def _read() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """What is read from the database, of which every family has a sample here."""
+    families = [
+        *exposition.gauges(FACTS), exposition.up(True), exposition.head_ages([Seen(chain_id=1, head=1, age=0)])
+    ]  # fmt: skip
+    return {family.name: (family.type, tuple(family.samples[0].labels)) for family in families}
