@@ -58,23 +58,6 @@ contract ClaimsTest is BaseTest {
         assertEq(identity.getClaimIdsByTopic(TOPIC).length, 0);
     }
 
-    function testFuzz_ViewsNeverRevert(bytes32 any, uint256 number, address who, bytes calldata a, bytes calldata b)
-        public
-    {
-        IIdentity[3] memory all = [identity, IIdentity(address(issuer)), IIdentity(factory.implementation())];
-        for (uint256 i = 0; i < 3; ++i) {
-            (uint256 topic,,,,,) = all[i].getClaim(any);
-            assertEq(topic, 0);
-            assertFalse(all[i].isClaimValid(who, number, a, b));
-            assertFalse(all[i].keyHasPurpose(any, number));
-            assertEq(all[i].getClaimIdsByTopic(number).length, 0);
-            (,, bytes32 key) = all[i].getKey(any);
-            assertEq(key, 0);
-            all[i].getRecoveredAddress(a, any);
-        }
-        assertFalse(issuer.isClaimRevoked(a));
-    }
-
     function test_RevertWhen_TopicIsZero() public {
         vm.prank(holder);
         vm.expectRevert(IERC735.ZeroTopic.selector);

@@ -3,7 +3,6 @@ pragma solidity ^0.8.24;
 
 import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {BaseTest} from "./Base.t.sol";
-import {Parrot} from "./Hostile.sol";
 import {IConsent} from "../../contracts/interfaces/IConsent.sol";
 import {IERC734} from "../../contracts/interfaces/IERC734.sol";
 import {IERC735} from "../../contracts/interfaces/IERC735.sol";
@@ -147,40 +146,6 @@ contract ConsentTest is BaseTest {
         vm.prank(address(issuer));
         identity.removeClaimAsIssuer(TOPIC);
         assertEq(identity.getClaimIdsByTopic(TOPIC).length, 0);
-    }
-
-    /// @dev Several issuers on one topic, added and removed in any order: the ids listed are those of the claims that are there.
-    function testFuzz_IdsMatchClaims(uint256 moves) public {
-        address[4] memory issuers;
-        for (uint256 k = 0; k < 4; ++k) {
-            Parrot vouching = new Parrot();
-            vouching.teach(identity.isClaimValid.selector, abi.encode(true));
-            issuers[k] = k == 0 ? address(identity) : address(vouching);
-        }
-        vm.startPrank(holder);
-        for (uint256 i = 0; i < 30; ++i) {
-            address from = issuers[(moves >> (4 * i)) % 4];
-            uint256 topic = 1 + (moves >> (4 * i + 2)) % 2;
-            if ((moves >> (4 * i + 3)) % 2 == 0) identity.addClaim(topic, 1, from, "", "", "");
-            else try identity.removeClaim(idOf(from, topic)) {} catch {}
-        }
-        for (uint256 topic = 1; topic <= 2; ++topic) {
-            bytes32[] memory ids = identity.getClaimIdsByTopic(topic);
-            uint256 there = 0;
-            for (uint256 k = 0; k < 4; ++k) {
-                (uint256 found,,,,,) = identity.getClaim(idOf(issuers[k], topic));
-                if (found != 0) ++there;
-            }
-            assertEq(ids.length, there);
-            for (uint256 k = 0; k < ids.length; ++k) {
-                (uint256 found,, address from,,,) = identity.getClaim(ids[k]);
-                assertEq(found, topic);
-                assertEq(ids[k], idOf(from, topic));
-                for (uint256 other = 0; other < k; ++other) {
-                    assertNotEq(ids[k], ids[other]);
-                }
-            }
-        }
     }
 
     /// @dev Whatever the lengths, the topic and the scheme, words or code, first or again: what is read is what was written.

@@ -254,11 +254,6 @@ contract HostedTest is HostedBase {
         vm.expectRevert(IIdentity.SenderIsNotAdder.selector);
         identity.hostedWordChanged(topic, old, word);
     }
-
-    function testFuzz_HostedViewsNeverRevert(address any, bytes32 claimId, bytes32 word) public view {
-        issuer.hosted(any, claimId);
-        assertFalse(isValid(any, TOPIC, "", word));
-    }
 }
 
 /// forge-config: default.isolate = true

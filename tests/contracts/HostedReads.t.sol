@@ -229,10 +229,4 @@ contract HostedReadsTest is HostedSetup {
         assertTrue(registry.isVerified(second, TOPIC));
         assertShows(IIdentity(factory.getIdentity(second)), wordOf(0));
     }
-
-    function testFuzz_HostedViewNeverReverts(address subject, bytes32 claimId) public view {
-        (uint256 topic, bytes32 word) = issuer.hosted(subject, claimId);
-        assertEq(topic, 0);
-        assertEq(word, 0);
-    }
 }

@@ -133,39 +133,4 @@ contract KeysTest is BaseTest {
         vm.expectRevert(IERC734.SenderDoesNotHaveManagementKey.selector);
         identity.removeKey(keyOf(actor), ACTION);
     }
-
-    /// @dev Whatever the order of adding and removing, list and record agree, and a manager is left.
-    function testFuzz_ListsAgreeWithRecords(uint256 moves) public {
-        bytes32[4] memory keys = [keyOf(holder), keyOf(second), keyOf(actor), keyOf(claimant)];
-        for (uint256 i = 0; i < 24; ++i) {
-            bytes32 key = keys[(moves >> (5 * i)) % 4];
-            uint256 purpose = 1 + ((moves >> (5 * i + 2)) % 3);
-            vm.prank(address(identity)); // the identity itself may always
-            if ((moves >> (5 * i + 4)) % 2 == 0) {
-                try identity.addKey(key, purpose, ECDSA) {} catch {}
-            } else {
-                try identity.removeKey(key, purpose) {} catch {}
-            }
-        }
-        assertGt(identity.getKeysByPurpose(MANAGEMENT).length, 0);
-        for (uint256 purpose = 1; purpose <= 3; ++purpose) {
-            bytes32[] memory listed = identity.getKeysByPurpose(purpose);
-            uint256 count = 0;
-            for (uint256 k = 0; k < 4; ++k) {
-                if (recordHas(keys[k], purpose)) ++count;
-            }
-            assertEq(listed.length, count);
-            for (uint256 k = 0; k < listed.length; ++k) {
-                assertTrue(recordHas(listed[k], purpose));
-            }
-        }
-    }
-
-    function recordHas(bytes32 key, uint256 purpose) private view returns (bool) {
-        uint256[] memory purposes = identity.getKeyPurposes(key);
-        for (uint256 i = 0; i < purposes.length; ++i) {
-            if (purposes[i] == purpose) return true;
-        }
-        return false;
-    }
 }

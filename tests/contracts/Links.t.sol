@@ -118,43 +118,4 @@ contract LinksTest is BaseTest {
         assertEq(factory.getIdentity(holder), address(identity));
         assertTrue(factory.isFirstWallet(holder));
     }
-
-    /// @dev Whatever wallets and managers do, and in whatever order: one wallet, one identity, and both lists agree.
-    function testFuzz_LinksAgree(uint256 moves) public {
-        address[3] memory wallets = [holder, further, stranger];
-        address[3] memory identities;
-        for (uint256 w = 0; w < 3; ++w) {
-            identities[w] = factory.predict(wallets[w], address(issuer));
-        }
-        for (uint256 i = 0; i < 30; ++i) {
-            address wallet = wallets[(moves >> (8 * i)) % 3];
-            address other = wallets[(moves >> (8 * i + 2)) % 3];
-            address identity = identities[(moves >> (8 * i + 4)) % 3];
-            uint256 kind = (moves >> (8 * i + 6)) % 4;
-            bytes memory data = kind == 0
-                ? abi.encodeCall(factory.createFor, (wallet, address(issuer)))
-                : kind == 1
-                    ? abi.encodeCall(factory.proposeLink, (other))
-                    : kind == 2
-                        ? abi.encodeCall(factory.acceptLink, (identity))
-                        : abi.encodeCall(factory.unlinkWallet, (other));
-            address linked = factory.getIdentity(wallet);
-            vm.prank(wallet);
-            (bool success,) = address(factory).call(data);
-            // Nobody is linked to another identity without being unlinked first, and nobody but the wallet itself links it.
-            if (success && kind != 3 && linked != address(0)) assertEq(factory.getIdentity(wallet), linked);
-        }
-        for (uint256 n = 0; n < 3; ++n) {
-            address[] memory listed = factory.getWallets(identities[n]);
-            uint256 count = 0;
-            for (uint256 w = 0; w < 3; ++w) {
-                if (factory.getIdentity(wallets[w]) == identities[n]) ++count;
-                assertEq(factory.linkedAt(wallets[w]) == 0, factory.getIdentity(wallets[w]) == address(0));
-            }
-            assertEq(listed.length, count);
-            for (uint256 k = 0; k < listed.length; ++k) {
-                assertEq(factory.getIdentity(listed[k]), identities[n]);
-            }
-        }
-    }
 }

@@ -13,8 +13,9 @@ abstract contract OnchainidSetup is Test {
         internal
         returns (address deployed)
     {
-        string memory path =
-            string.concat("node_modules/@onchain-id/solidity/artifacts/contracts/", folder, ".sol/", name, ".json");
+        string memory path = string.concat(
+            "node_modules/@onchain-id/solidity/artifacts/contracts/", folder, ".sol/", name, ".json"
+        );
         bytes memory code = abi.encodePacked(vm.parseJsonBytes(vm.readFile(path), ".bytecode"), args);
         assembly {
             deployed := create(0, add(code, 0x20), mload(code))
