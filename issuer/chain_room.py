@@ -25,6 +25,8 @@ from issuer.db import Database
 from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError, WrongChain
 from issuer.loops import LONGEST_PAUSE_SECONDS, Step, attempt, every, wait
 from issuer.monitoring.sight import ChainSight
+from issuer.reconcile.repair import Repairs
+from issuer.reconcile.work import Reconciler, deployed_in
 from issuer.secrets import KeyRing
 from issuer.settings import ChainSettings
 
@@ -32,6 +34,7 @@ IDLE_SECONDS = 1.0  # between looks when nobody rings
 BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
 PROBE_SECONDS = 1.0
 SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
+RECONCILE_SECONDS = 15.0
 GWEI = 10**9
 
 
@@ -85,12 +88,21 @@ class ChainRoom:
         settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
         self.sight = ChainSight(shared.db, self.gateway, chain_id=self.chain_id, profile=self.profile)
         self._watcher = Watcher(shared.db, self.gateway, settlement, chain_id=self.chain_id, profile=self.profile)
+        self._reconciler = Reconciler(
+            shared.db,
+            self.gateway,
+            chain_id=self.chain_id,
+            claim_issuer=self.at.claim_issuer,
+            depth=self.profile.depth,
+            repairs=Repairs(shared.db, look=self._watcher.look),
+        )
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
         """Every loop of this chain, until `stop`."""
         tasks.create_task(self._drive())
         tasks.create_task(self._watch())
         tasks.create_task(every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id))
+        tasks.create_task(every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id))
         tasks.create_task(every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id))
 
     def wake(self) -> None:
@@ -115,6 +127,9 @@ class ChainRoom:
             self._away = True
             raise
         return contracts.identity_of(linked, predicted)
+
+    async def _reconcile(self) -> None:
+        await self._reconciler.step(first_block=await deployed_in(self.gateway, self.deployment))
 
     async def _probe(self) -> None:
         if self._away:

@@ -23,6 +23,11 @@ COMMANDS = {
     "case": ("issuer.commands.case:case", "List and show cases."),
     "claim": ("issuer.commands.claim:claim", "List, show and revoke claims."),
     "event": ("issuer.commands.event:event", "List provider events, or handle one again."),
+    "reconcile": (
+        "issuer.commands.reconcile:reconcile",
+        "Compare chain, database and provider; mend what can be mended.",
+    ),
+    "finding": ("issuer.commands.finding:finding", "List and lift what reconciliation left to a person."),
     "lane": ("issuer.commands.lane:lane", "List, pause and resume sender addresses."),
     "key": ("issuer.commands.key:key", "Make, list, rotate and revoke API keys."),
     "keystore": ("issuer.commands.keystore:keystore", "Make an encrypted chain key, or name one kept elsewhere."),

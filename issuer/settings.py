@@ -25,6 +25,8 @@ from issuer.secrets import KeyRing, KeySource, Secret
 MIN_SECRET_CHARS = 16
 _WEAK = re.compile(r"(?i)change.?me|default|example|secret|password|test|xxx+")
 
+_CHAIN_ID = "CLAIMWRIGHT_CHAIN_ID"
+
 Positive = Annotated[int, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=1, le=65535)]
 
@@ -57,12 +59,18 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     redirect_hosts: str = msgspec.field(name="CLAIMWRIGHT_REDIRECT_HOSTS", default="")
 
 
-class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One chain of the daemon's: where its node is, who signs there, and what may be spent."""
+class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """One chain, to be read: where its node is, and when its events are believed."""
 
     chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
     rpc_urls: tuple[Secret, ...] = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
     deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
+    depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
+
+
+class ChainSettings(NodeSettings, frozen=True, kw_only=True):
+    """One chain of the daemon's: who signs there, and what may be spent."""
+
     sender_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEYSTORE", default=None)
     sender_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_PASSWORD", default=None)
     sender_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_SENDER_KEY", default=None)
@@ -75,7 +83,6 @@ class ChainSettings(msgspec.Struct, frozen=True, kw_only=True):
     revoker_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_PASSWORD", default=None)
     revoker_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_KEY", default=None)
     revoker_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_REMOTE", default=None)
-    depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
 
     @property
@@ -151,6 +158,12 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class ListedChains(msgspec.Struct, frozen=True, kw_only=True):
+    """Commands that go over the chains, one after the other."""
+
+    chain_ids: tuple[Positive, ...] = msgspec.field(name=_CHAIN_ID)
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that only need the database: `migrate`, `key …`, `event list`."""
 
@@ -162,7 +175,6 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 # Each of several chains names these itself; of everything else the plain variable counts for all that have no own one.
 _EACH_ITS_OWN = frozenset({"CLAIMWRIGHT_RPC_URL", "CLAIMWRIGHT_DEPLOYMENT_FILE"})
-_CHAIN_ID = "CLAIMWRIGHT_CHAIN_ID"
 
 
 def load(kind: type[T], env: Mapping[str, str]) -> T:

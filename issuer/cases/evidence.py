@@ -12,9 +12,9 @@ from issuer.cases import rules
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus, Standing, Verdict
 from issuer.cases.tables import Case, Decision
-from issuer.claims import queueing
+from issuer.claims import queueing, succession
 from issuer.claims import store as claims
-from issuer.claims.rules import ClaimStatus, on_reversal
+from issuer.claims.rules import ClaimStatus
 from issuer.db import EPOCH, MICROSECOND, for_update
 from issuer.ids import new_id
 from issuer.providers.protocol import Reading
@@ -128,10 +128,7 @@ async def _seal(session: AsyncSession, case: Case, reading: Reading, keys: KeyRi
 async def _take_back(
     session: AsyncSession, case: Case, *, at: datetime, cause: str, only: frozenset[ClaimStatus] | None = None
 ) -> None:
-    for claim in await claims.of_case_locked(session, case.id):
-        if only is not None and claim.status not in only:
-            continue
-        target = on_reversal(ClaimStatus(claim.status), ever_signed=claim.word is not None)
-        if target is not None:
-            claim.next_try_at = at
-            claims.move(session, claim, target, at=at, cause=cause)
+    own = await claims.of_case_locked(session, case.id)
+    await succession.take_back(
+        session, [claim for claim in own if only is None or claim.status in only], at=at, cause=cause
+    )

@@ -10,12 +10,14 @@ from issuer.cases import rules
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import store as claims
-from issuer.claims.rules import ClaimStatus, on_reversal
+from issuer.claims import succession
+from issuer.claims.rules import ON_ITS_WAY, ClaimStatus, on_reversal
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.errors import Conflict, NotFound
 
 REVOKED = "revoked"
+_EFFECTIVE = ON_ITS_WAY | {ClaimStatus.QUEUED, ClaimStatus.CONFIRMED, ClaimStatus.FAILED}
 
 
 async def revoke_claim(
@@ -24,7 +26,7 @@ async def revoke_claim(
     """Take one claim back, and with its last effective claim the case. Repeating it changes nothing more.
 
     The claim leaves for `cancelled` (never signed) or `revoking`; the daemon does the rest. Raises `NotFound`, and
-    `Conflict` for a claim that its holder removed or a newer one superseded.
+    `Conflict` for a claim that a newer one superseded.
     """
     found = await claims.get(session, claim_id, tenant_id)
     if found is None:
@@ -35,26 +37,33 @@ async def revoke_claim(
     claim = next(row for row in all_claims if row.id == claim_id)
     if claim.status in (ClaimStatus.REVOKING, ClaimStatus.REVOKED, ClaimStatus.CANCELLED):
         return claim
-    target = on_reversal(ClaimStatus(claim.status), ever_signed=claim.word is not None)
-    if target is None:
-        raise Conflict(f"a claim that is {claim.status} cannot be revoked")
-    claim.revoke_reason = reason
-    claim.next_try_at = at
-    claims.move(session, claim, target, at=at, cause=history.PERSON, detail={"actor": actor})
-    effective = [row for row in all_claims if on_reversal(ClaimStatus(row.status), ever_signed=True) is not None]
-    if case.person_ruling is None and not effective:
-        case.person_ruling = REVOKED
-        if case.status == CaseStatus.APPROVED:
-            case.status = rules.move(CaseStatus(case.status), CaseStatus.REVOKED)
-            case.reasons = rules.reasons(case.status)
-            history.record(
-                session,
-                case_id=case.id,
-                at=at,
-                source=CaseStatus.APPROVED,
-                target=CaseStatus.REVOKED,
-                cause=history.PERSON,
-                detail={"actor": actor},
-            )
-        case.updated_at = at
+    if claim.status == ClaimStatus.SUPERSEDED:
+        raise Conflict("a claim that is superseded cannot be revoked; revoke the one that followed it")
+    # With the claim goes its renewal, if one is on its way: a person who says no means both.
+    key = (claim.identity, claim.topic, claim.chain_id)
+    taken = [row for row in all_claims if (row.identity, row.topic, row.chain_id) == key]
+    for row in taken:
+        if on_reversal(ClaimStatus(row.status), ever_signed=True) is not None:
+            row.revoke_reason = reason
+    await succession.take_back(session, taken, at=at, cause=history.PERSON, detail={"actor": actor})
+    if case.person_ruling is None and not any(row.status in _EFFECTIVE for row in all_claims):
+        _rule(session, case, actor, at)
     return claim
+
+
+def _rule(session: AsyncSession, case: Case, actor: str, at: datetime) -> None:
+    case.person_ruling = REVOKED
+    case.updated_at = at
+    if case.status != CaseStatus.APPROVED:
+        return
+    case.status = rules.move(CaseStatus(case.status), CaseStatus.REVOKED)
+    case.reasons = rules.reasons(case.status)
+    history.record(
+        session,
+        case_id=case.id,
+        at=at,
+        source=CaseStatus.APPROVED,
+        target=CaseStatus.REVOKED,
+        cause=history.PERSON,
+        detail={"actor": actor},
+    )

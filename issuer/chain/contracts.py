@@ -168,6 +168,10 @@ def get_claim(identity: str, claim_id: bytes) -> Call:
     return abi.GET_CLAIM.call(identity, claim_id)
 
 
+def is_claim_valid(issuer: str, identity: str, claim: ClaimInput) -> Call:
+    return abi.IS_CLAIM_VALID.call(issuer, identity, claim.topic, claim.signature, claim.data)
+
+
 def is_verified(registry: str, wallet: str, topic: int) -> Call:
     return abi.IS_VERIFIED.call(registry, wallet, topic)
 
@@ -229,6 +233,7 @@ def decode_claim(answer: bytes | None) -> ClaimInput | None:
 _CLAIM_FIELDS = "bytes32,uint256,uint256,address,bytes,bytes,string"
 CLAIM_ADDED = keccak(text=f"ClaimAdded({_CLAIM_FIELDS})")
 CLAIM_CHANGED = keccak(text=f"ClaimChanged({_CLAIM_FIELDS})")
+CLAIM_REMOVED = keccak(text=f"ClaimRemoved({_CLAIM_FIELDS})")
 CLAIM_FAILED = keccak(text="ClaimFailed(address,uint256,uint256)")
 SUBJECT_REVOKED = keccak(text="SubjectRevoked(address,uint256,uint16)")
 
@@ -242,7 +247,7 @@ def claims_added(receipt: Receipt) -> set[tuple[str, bytes]]:
 def claims_failed(receipt: Receipt, issuer: str) -> list[tuple[str, int, int]]:
     """(identity, topic, index of the item in the batch) of what the ClaimIssuer could not add."""
     return [
-        (_address(log.topics[1]), _uint(log.topics[2]), _uint(log.data))
+        (address_of(log.topics[1]), _uint(log.topics[2]), _uint(log.data))
         for log in _of(receipt, issuer, CLAIM_FAILED)
     ]  # fmt: skip
 
@@ -250,7 +255,7 @@ def claims_failed(receipt: Receipt, issuer: str) -> list[tuple[str, int, int]]:
 def subjects_revoked(receipt: Receipt, issuer: str) -> set[tuple[str, int, int]]:
     """(identity, topic, new epoch) of what the ClaimIssuer revoked."""
     return {
-        (_address(log.topics[1]), _uint(log.topics[2]), _uint(log.data))
+        (address_of(log.topics[1]), _uint(log.topics[2]), _uint(log.data))
         for log in _of(receipt, issuer, SUBJECT_REVOKED)
     }  # fmt: skip
 
@@ -263,7 +268,7 @@ def _of(receipt: Receipt, issuer: str, event: bytes) -> list[Log]:
     ]
 
 
-def _address(word: bytes) -> str:
+def address_of(word: bytes) -> str:
     return str(to_checksum_address(word[12:]))
 
 

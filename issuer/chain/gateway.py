@@ -22,11 +22,11 @@ from issuer import metrics
 from issuer.chain import wire
 from issuer.chain.eip1559 import transaction_hash
 from issuer.chain.errors import ReadFailure, SendOutcome, SendResult, read_failure, send_result
-from issuer.chain.wire import Call, Garbled, Head, Log, Receipt
+from issuer.chain.wire import Call, Event, Garbled, Head, Log, Receipt
 from issuer.errors import NodeRefused, NodeUnavailable, SettingsError
 from issuer.secrets import Secret
 
-__all__ = ["Call", "Gateway", "Head", "Log", "Receipt", "SendOutcome", "SendResult"]
+__all__ = ["Call", "Event", "Gateway", "Head", "Log", "Receipt", "SendOutcome", "SendResult"]
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 BATCH_ITEMS = 100  # many public nodes refuse larger batches; more questions make several requests
@@ -140,6 +140,22 @@ class Gateway:
             _result(answer, method, lambda raw, asked=tx_hash: wire.receipt(raw, asked))  # type: ignore[misc]
             for tx_hash, answer in zip(hashes, answers, strict=True)
         ]
+
+    async def logs(
+        self, first: int, last: int, topics: Sequence[Sequence[bytes] | None], *, address: str | None = None
+    ) -> list[Event]:
+        """The logs of the blocks `first` to `last`, in order. `topics`: for each place what may stand there, or None.
+
+        A node that finds the range too large refuses it, or does not answer in time: ask for fewer blocks.
+        """
+        wanted: dict[str, object] = {
+            "fromBlock": hex(first),
+            "toBlock": hex(last),
+            "topics": [None if place is None else ["0x" + topic.hex() for topic in place] for place in topics],
+        }
+        if address is not None:
+            wanted["address"] = address
+        return await self._one(lambda raw: wire.events(raw, first, last), "eth_getLogs", wanted)
 
     async def transaction_known(self, tx_hash: str) -> bool:
         """Is it in the node's pool or in a block?"""

@@ -33,6 +33,15 @@ class Log(msgspec.Struct, frozen=True):
     data: bytes
 
 
+class Event(msgspec.Struct, frozen=True):
+    """A log with its place in the chain, as `eth_getLogs` tells it."""
+
+    log: Log
+    block_number: int
+    tx_hash: str
+    index: int
+
+
 class Receipt(msgspec.Struct, frozen=True):
     """Hashes in lower case. A transaction that reverted is mined and not `succeeded`."""
 
@@ -78,6 +87,13 @@ class _Log(msgspec.Struct, frozen=True):
     address: Address
     topics: Annotated[tuple[Hash, ...], Meta(max_length=4)]
     data: Bytes
+
+
+class _Event(_Log, frozen=True, rename="camel"):
+    block_number: Quantity
+    transaction_hash: Hash
+    log_index: Quantity
+    removed: bool = False
 
 
 class _Receipt(msgspec.Struct, frozen=True, rename="camel"):
@@ -157,6 +173,23 @@ def receipt(raw: msgspec.Raw, asked: str) -> Receipt | None:
         gas_used=int(found.gas_used, 16),
         logs=tuple(_log(log) for log in found.logs),
     )
+
+
+def events(raw: msgspec.Raw, first: int, last: int) -> list[Event]:
+    """In the order of the chain, without removed ones. A log of a block that was not asked for is `Garbled`."""
+    found = [
+        Event(
+            log=_log(event),
+            block_number=int(event.block_number, 16),
+            tx_hash=event.transaction_hash.lower(),
+            index=int(event.log_index, 16),
+        )
+        for event in _decode(raw, list[_Event])
+        if not event.removed
+    ]
+    if any(not first <= event.block_number <= last for event in found):
+        raise Garbled
+    return sorted(found, key=lambda event: (event.block_number, event.index))
 
 
 def _log(log: _Log) -> Log:

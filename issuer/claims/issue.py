@@ -19,7 +19,7 @@ from issuer.chain.lanes import MAX_UNMINED, LaneKeeper
 from issuer.chain.signer import Signer, checked_sign
 from issuer.chain.tables import Transaction, TransactionClaim
 from issuer.chain.transactions import Plan
-from issuer.claims import rules, store
+from issuer.claims import rules, store, succession
 from issuer.claims.batches import Prepared, gas, lane_prefix, one_kind
 from issuer.claims.queueing import SALT, may_reach
 from issuer.claims.rules import ClaimStatus, Word
@@ -218,11 +218,8 @@ class Issues:
         claims = await store.locked(session, list(by_id))
         if any(claim.status != ClaimStatus.QUEUED for claim in claims):
             raise Changed("a claim moved while it was being signed")
-        for older in await store.in_force_for(session, claims):
-            if older.status != ClaimStatus.CONFIRMED:
-                raise Changed("an older claim of this identity and topic is on its way")
-            store.move(session, older, ClaimStatus.SUPERSEDED, at=at, cause="superseded")
-        await session.flush()
+        if any(older.status != ClaimStatus.CONFIRMED for older in await store.alive_for(session, claims)):
+            raise Changed("an older claim of this identity and topic is on its way")
         for claim in claims:
             word = Word.unpack(by_id[claim.id].word)
             claim.epoch = word.epoch
@@ -253,7 +250,7 @@ class Issues:
         async with self._db.write() as session:
             for row in await store.locked(session, [claim.id]):
                 if row.status == ClaimStatus.QUEUED:
-                    store.move(session, row, ClaimStatus.CONFIRMED, at=self._clock(), cause="already_on_chain")
+                    await succession.confirm(session, [(row, {})], at=self._clock(), cause="already_on_chain")
 
     async def _hold_unproved(self, claims: list[Claim]) -> None:
         if not claims:

@@ -50,14 +50,17 @@ MOVES: dict[ClaimStatus, frozenset[ClaimStatus]] = {
     S.CONFIRMED: frozenset({S.REVOKING, S.SUPERSEDED, S.REMOVED}),
     S.REVOKING: frozenset({S.REVOKED}),
     S.FAILED: frozenset({S.QUEUED, S.CANCELLED, S.REVOKING}),
-    S.REVOKED: frozenset(),
+    S.REVOKED: frozenset({S.REVOKING}),  # a reorg deeper than our depth took the revocation
     S.CANCELLED: frozenset(),
     S.SUPERSEDED: frozenset(),
-    S.REMOVED: frozenset(),
+    # Its signature is still good: its holder may put it back, and a decline has to revoke it.
+    S.REMOVED: frozenset({S.CONFIRMED, S.REVOKING}),
 }
 
-# On chain, or possibly so: at most one per identity, topic and chain.
-IN_FORCE = frozenset({S.SIGNED, S.MINED, S.CONFIRMED, S.REVOKING})
+# Of each identity, topic and chain at most one claim waits (`queued`), one is on its way and one stands (`confirmed`).
+ON_ITS_WAY = frozenset({S.SIGNED, S.MINED})
+# On chain, or possibly so.
+IN_FORCE = ON_ITS_WAY | {S.CONFIRMED, S.REVOKING}
 
 
 def move(source: ClaimStatus, target: ClaimStatus) -> ClaimStatus:
@@ -67,16 +70,22 @@ def move(source: ClaimStatus, target: ClaimStatus) -> ClaimStatus:
     return target
 
 
-def on_reversal(status: ClaimStatus, *, ever_signed: bool) -> ClaimStatus | None:
+def on_reversal(status: ClaimStatus, *, ever_signed: bool, followed: bool = False) -> ClaimStatus | None:
     """Where a claim goes when the approval behind it is taken back. None: it is already as dead as it can be.
 
     A claim that was signed once is never just cancelled: its holder may have read the signature from the mempool
-    or from a failed transaction and could put the claim on chain without us. Only a revocation kills it.
+    or from a failed transaction and could put the claim on chain without us. Only a revocation kills it. But one that
+    is `followed` by the claim of a newer approval is left: a revocation would kill that one too, and what takes the
+    newer one back takes this one with it.
     """
-    if status in (S.SIGNED, S.MINED, S.CONFIRMED):
+    if status in ON_ITS_WAY:
         return S.REVOKING
+    if status is S.CONFIRMED:
+        return S.SUPERSEDED if followed else S.REVOKING
     if status in (S.QUEUED, S.FAILED):
-        return S.REVOKING if ever_signed else S.CANCELLED
+        return S.REVOKING if ever_signed and not followed else S.CANCELLED
+    if status is S.REMOVED and not followed:
+        return S.REVOKING
     return None
 
 

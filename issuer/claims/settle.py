@@ -10,7 +10,7 @@ from issuer.chain import contracts
 from issuer.chain import store as chain_store
 from issuer.chain.gateway import Receipt
 from issuer.chain.tables import Transaction, TransactionClaim
-from issuer.claims import store
+from issuer.claims import store, succession
 from issuer.claims.rules import ClaimStatus, on_failure
 from issuer.claims.tables import Claim
 
@@ -45,8 +45,7 @@ class ClaimSettlement:
                 continue
             claim.tx_hash, claim.block_number = receipt.tx_hash, receipt.block_number
             if claim.status == ClaimStatus.SIGNED:
-                detail = {"tx_hash": receipt.tx_hash, "block_number": receipt.block_number}
-                store.move(session, claim, ClaimStatus.MINED, at=at, cause="chain", detail=detail)
+                store.move(session, claim, ClaimStatus.MINED, at=at, cause="chain", detail=_where(receipt))
 
     async def unmined(self, session: AsyncSession, transaction: Transaction, at: datetime) -> None:
         """A reorg took the block: the same bytes will be sent again, so the claims wait as they did before it."""
@@ -60,12 +59,17 @@ class ClaimSettlement:
 
     async def final(self, session: AsyncSession, transaction: Transaction, receipt: Receipt, at: datetime) -> None:
         """Deep enough: each claim is confirmed or revoked, or goes back to be tried again, and its link is settled."""
+        stand = []
         for link, claim in await self._carried(session, transaction):
             link.resolved_at = at
             if transaction.purpose == REVOKE:
                 self._final_revocation(session, transaction, receipt, claim, at)
-            else:
-                _final_issue(session, receipt, claim, at)
+            elif not _is_added(receipt, claim):
+                _not_added(session, receipt, claim, at)
+            elif claim.status == ClaimStatus.MINED:
+                stand.append((claim, _where(receipt)))
+                metrics.VERIFIED_TO_FINAL.labels(claim.chain_id).observe((at - claim.created_at).total_seconds())
+        await succession.confirm(session, stand, at=at, cause="chain")
 
     def _final_revocation(
         self, session: AsyncSession, transaction: Transaction, receipt: Receipt, claim: Claim, at: datetime
@@ -74,8 +78,7 @@ class ClaimSettlement:
             return
         if self._is_revoked(transaction, receipt, claim):
             claim.revoked_tx_hash = receipt.tx_hash
-            detail = {"tx_hash": receipt.tx_hash, "block_number": receipt.block_number}
-            store.move(session, claim, ClaimStatus.REVOKED, at=at, cause="chain", detail=detail)
+            store.move(session, claim, ClaimStatus.REVOKED, at=at, cause="chain", detail=_where(receipt))
         else:
             # Reverted, or its epoch had moved already: the next look at the chain tells which.
             claim.failures += 1
@@ -98,15 +101,13 @@ def _is_added(receipt: Receipt, claim: Claim) -> bool:
     return receipt.succeeded and (claim.identity, bytes.fromhex(claim.onchain_id[2:])) in added
 
 
-def _final_issue(session: AsyncSession, receipt: Receipt, claim: Claim, at: datetime) -> None:
-    if _is_added(receipt, claim):
-        if claim.status == ClaimStatus.MINED:
-            detail = {"tx_hash": receipt.tx_hash, "block_number": receipt.block_number}
-            store.move(session, claim, ClaimStatus.CONFIRMED, at=at, cause="chain", detail=detail)
-            metrics.VERIFIED_TO_FINAL.labels(claim.chain_id).observe((at - claim.created_at).total_seconds())
-        return
+def _not_added(session: AsyncSession, receipt: Receipt, claim: Claim, at: datetime) -> None:
     claim.failures += 1
     target = on_failure(ClaimStatus(claim.status), claim.failures)
     if target is not None:
         claim.next_try_at = at + backoff(claim.failures)
         store.move(session, claim, target, at=at, cause="chain_refused", detail={"tx_hash": receipt.tx_hash})
+
+
+def _where(receipt: Receipt) -> dict[str, object]:
+    return {"tx_hash": receipt.tx_hash, "block_number": receipt.block_number}

@@ -17,6 +17,7 @@ from issuer.claims import rules
 from issuer.claims.rules import IN_FORCE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
+from issuer.reconcile import store as findings
 
 
 def move(
@@ -81,15 +82,24 @@ async def waiting_for(session: AsyncSession, identity: str, topic: str, chain_id
     return claim
 
 
-async def in_force_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
-    """Other claims that stand, or may, on the identities and topics of `claims`."""
+async def alive_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
+    """Claims on the identities and topics of `claims` that stand or are on their way, or may still be on chain."""
+    return await _of_keys(session, claims, IN_FORCE)
+
+
+async def standing_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
+    """The claims that stand on the identities and topics of `claims`."""
+    return await _of_keys(session, claims, {ClaimStatus.CONFIRMED})
+
+
+async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Collection[ClaimStatus]) -> list[Claim]:
     wanted = {(claim.identity, claim.topic, claim.chain_id) for claim in claims}
     if not wanted:
         return []
     statement = sa.select(Claim).where(
-        Claim.status.in_(IN_FORCE), sa.tuple_(Claim.identity, Claim.topic, Claim.chain_id).in_(wanted)
+        Claim.status.in_(statuses), sa.tuple_(Claim.identity, Claim.topic, Claim.chain_id).in_(wanted)
     )
-    return list(await session.scalars(for_update(statement, session)))
+    return list(await session.scalars(for_update(statement.order_by(Claim.id), session)))
 
 
 async def was_ever_signed(session: AsyncSession, identity: str, topic: str, chain_id: int) -> bool:
@@ -131,6 +141,7 @@ async def ready(session: AsyncSession, chain_id: int, *, now: datetime, limit: i
             Case.person_ruling.is_(None),
             Case.redacted_at.is_(None),
             ~in_flight,
+            ~findings.is_blocked(),
         )
         .order_by(Claim.id)
         .limit(limit)

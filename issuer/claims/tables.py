@@ -7,11 +7,12 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
 from issuer.chain.rules import shard
-from issuer.claims.rules import IN_FORCE, ClaimStatus
+from issuer.claims.rules import ON_ITS_WAY, ClaimStatus
 from issuer.db import Base
 
-_IN_FORCE = sa.text("status IN (" + ", ".join(f"'{status.value}'" for status in sorted(IN_FORCE)) + ")")
 _WAITING = sa.text("status = 'queued'")
+_ON_ITS_WAY = sa.text("status IN (" + ", ".join(f"'{status.value}'" for status in sorted(ON_ITS_WAY)) + ")")
+_STANDING = sa.text("status = 'confirmed'")
 
 
 def _shard(context: DefaultExecutionContext) -> int:
@@ -29,14 +30,18 @@ class Claim(Base):
     __tablename__ = "claims"
     __table_args__ = (
         sa.UniqueConstraint("case_id", "topic", "chain_id", "revision"),
-        # At most one claim of an identity and topic waits to be signed, and at most one is or may be on chain.
-        sa.Index(
-            "uq_claims_in_force", "identity", "topic", "chain_id", unique=True,
-            sqlite_where=_IN_FORCE, postgresql_where=_IN_FORCE,
-        ),
+        # Of an identity and topic at most one claim waits to be signed, one is on its way, one stands on chain.
         sa.Index(
             "uq_claims_waiting", "identity", "topic", "chain_id", unique=True,
             sqlite_where=_WAITING, postgresql_where=_WAITING,
+        ),
+        sa.Index(
+            "uq_claims_on_its_way", "identity", "topic", "chain_id", unique=True,
+            sqlite_where=_ON_ITS_WAY, postgresql_where=_ON_ITS_WAY,
+        ),
+        sa.Index(
+            "uq_claims_standing", "identity", "topic", "chain_id", unique=True,
+            sqlite_where=_STANDING, postgresql_where=_STANDING,
         ),
         sa.Index("ix_claims_work", "chain_id", "status", "id"),
         sa.Index("ix_claims_wallet", "tenant_id", "wallet"),
@@ -60,6 +65,7 @@ class Claim(Base):
     word: Mapped[str | None] = mapped_column(sa.String(66))
     signature: Mapped[str | None] = mapped_column(sa.String(130))
     valid_until: Mapped[datetime | None]
+    renewal_asked_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     next_try_at: Mapped[datetime]
     revoke_reason: Mapped[str | None] = mapped_column(sa.String(200))

@@ -10,13 +10,12 @@ from issuer.claims import store as claims
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.clock import now
-from issuer.commands.common import as_json, limited, run, show, show_one, store
-from issuer.errors import InvalidInput, NotFound
+from issuer.commands.common import as_json, limited, reason_of, run, show, show_one, store
+from issuer.errors import NotFound
 from issuer.queue.open import open_queue
 from issuer.queue.port import LANE
 
 TENANT = "default"
-LONGEST_REASON = 200
 
 
 @click.group()
@@ -64,8 +63,7 @@ def show_(claim_id: str, as_json: bool) -> None:
 @as_json
 def revoke(claim_id: str, reason: str, as_json: bool) -> None:
     """Take CLAIM_ID back. The daemon revokes it on chain at once; it stands against later approvals."""
-    if not 1 <= len(reason) <= LONGEST_REASON:
-        raise InvalidInput("reason", f"must be 1 to {LONGEST_REASON} characters")
+    checked = reason_of(reason)
 
     async def change() -> Claim:
         async with store() as db:
@@ -73,7 +71,7 @@ def revoke(claim_id: str, reason: str, as_json: bool) -> None:
             try:
                 async with db.write() as session:
                     actor = f"cli:{getpass.getuser()}"
-                    row = await revoke_claim(session, claim_id=claim_id, reason=reason, actor=actor, at=now())
+                    row = await revoke_claim(session, claim_id=claim_id, reason=checked, actor=actor, at=now())
                     await queue.enqueue(session, LANE, [str(row.chain_id)])
                     return row
             finally:

@@ -13,12 +13,14 @@ import msgspec
 
 from issuer import migrations
 from issuer.db import Database
-from issuer.errors import SettingsError
+from issuer.errors import InvalidInput, SettingsError
 from issuer.settings import StoreSettings, load
 
 S = TypeVar("S", bound=msgspec.Struct)
 R = TypeVar("R")
 Row = Mapping[str, object]
+
+LONGEST_REASON = 200
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limited = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at most.")
@@ -42,6 +44,13 @@ async def store() -> AsyncIterator[Database]:
         yield db
     finally:
         await db.aclose()
+
+
+def reason_of(text: str) -> str:
+    """Why a person did something. Raises `InvalidInput`."""
+    if not 1 <= len(text) <= LONGEST_REASON or not text.isprintable():
+        raise InvalidInput("reason", f"must be 1 to {LONGEST_REASON} printable characters")
+    return text
 
 
 def show(rows: Sequence[Row], *, as_json: bool, empty: str) -> None:

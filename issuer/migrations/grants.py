@@ -25,10 +25,12 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "chains": ((), (READ, ADD, CHANGE)),
     "claims": ((READ, CHANGE), (READ, ADD, CHANGE)),
     "decisions": ((READ,), (READ, ADD)),
+    "findings": ((), (READ, ADD, CHANGE)),
     "history": ((READ, ADD), (READ, ADD)),
     "inbox_events": ((READ, ADD, CHANGE), (READ, CHANGE)),
     "jobs": ((), ()),  # the embedded queue's, unused here
     "lanes": ((), (READ, ADD, CHANGE)),
+    "reconciled_blocks": ((), (READ, ADD, CHANGE)),
     "refusal_counts": ((READ, ADD, CHANGE), (READ,)),
     "refusals": ((READ, ADD, DROP), (READ,)),
     "subject_wallets": ((READ, ADD), (READ,)),

@@ -6,7 +6,8 @@ import issuer.chain.tables
 import issuer.claims.tables
 import issuer.history
 import issuer.inbox.tables
-import issuer.queue.tables  # noqa: F401 - imported so that their tables are known
+import issuer.queue.tables
+import issuer.reconcile.tables  # noqa: F401 - imported so that their tables are known
 from issuer.db import Base
 
 metadata = Base.metadata

@@ -32,7 +32,7 @@ async def test_the_migrated_schema_is_the_one_the_tables_describe(db: Database) 
 
 async def test_a_difference_would_be_seen(db: Database) -> None:
     async with db.engine.begin() as connection:
-        await connection.exec_driver_sql("DROP INDEX uq_claims_in_force")
+        await connection.exec_driver_sql("DROP INDEX uq_claims_standing")
     async with db.engine.connect() as connection:
         assert [difference[0] for difference in await connection.run_sync(_differences)] == ["add_index"]
 

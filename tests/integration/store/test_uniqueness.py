@@ -8,7 +8,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision, Subject
 from issuer.chain.rules import TxStatus
 from issuer.chain.tables import Lane, Transaction, TransactionClaim
-from issuer.claims.rules import IN_FORCE, ClaimStatus
+from issuer.claims.rules import ON_ITS_WAY, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.clock import now
 from issuer.db import Base, Database
@@ -96,22 +96,30 @@ def transaction(nonce: int) -> Transaction:
     )
 
 
+PLACES = [{ClaimStatus.QUEUED}, ON_ITS_WAY, {ClaimStatus.CONFIRMED}]
+
+
 @pytest.mark.usefixtures("cases")
-@pytest.mark.parametrize("held", sorted(IN_FORCE))
-async def test_one_claim_in_force_per_identity_topic_and_chain(db: Database, held: ClaimStatus) -> None:
-    await add(db, claim(1, held))
+@pytest.mark.parametrize("place", PLACES)
+async def test_one_claim_of_an_identity_topic_and_chain_in_each_place(db: Database, place: set[ClaimStatus]) -> None:
+    """A renewal may wait or be on its way beside the claim that it follows, but never beside another renewal."""
+    first, second = min(place), max(place)
+    await add(db, claim(1, first))
     with pytest.raises(IntegrityError):
-        await add(db, claim(2, ClaimStatus.SIGNED, case_id="case_2"))
+        await add(db, claim(2, second, case_id="case_2"))
     async with db.write() as session:
         await session.execute(sa.update(Claim).values(status=ClaimStatus.REVOKED))
-    await add(db, claim(2, ClaimStatus.SIGNED, case_id="case_2"))
+    await add(db, claim(2, second, case_id="case_2"))
 
 
 @pytest.mark.usefixtures("cases")
-async def test_one_claim_waits_while_another_is_in_force(db: Database) -> None:
-    await add(db, claim(1, ClaimStatus.CONFIRMED), claim(2, ClaimStatus.QUEUED, case_id="case_2"))
-    with pytest.raises(IntegrityError):
-        await add(db, claim(3, ClaimStatus.QUEUED, revision=1))
+async def test_one_waits_one_is_on_its_way_and_one_stands(db: Database) -> None:
+    await add(
+        db,
+        claim(1, ClaimStatus.CONFIRMED),
+        claim(2, ClaimStatus.MINED, case_id="case_2"),
+        claim(3, ClaimStatus.QUEUED, revision=1),
+    )
 
 
 @pytest.mark.usefixtures("cases")
