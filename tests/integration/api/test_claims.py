@@ -103,7 +103,7 @@ async def test_a_revocation_is_accepted_and_wakes_the_lane(api: Api) -> None:
 
 
 async def test_what_cannot_be_revoked_is_a_conflict(api: Api) -> None:
-    _, claim_id = await approved(api, claim={"status": "removed"})
+    _, claim_id = await approved(api, claim={"status": "superseded"})
     assert (await api.client.post(f"/v1/claims/{claim_id}/revoke", json={"reason": "x"})).status_code == 409
     assert (await api.client.post("/v1/claims/clm_none/revoke", json={"reason": "x"})).status_code == 404
 

@@ -54,7 +54,7 @@ FAILURES = [
     (["serve"], 2, "CLAIMWRIGHT_CHAIN_ID: is required and not set"),
     (["deploy"], 2, "CLAIMWRIGHT_RPC_URL: is required and not set"),
     (["case", "list"], 2, "DATABASE_URL: the store is not migrated; run `claimwright migrate`"),
-    (["claim", "revoke", "clm_x", "--reason", ""], 1, "reason: must be 1 to 200 characters"),
+    (["claim", "revoke", "clm_x", "--reason", ""], 1, "reason: must be 1 to 200 printable characters"),
 ]
 
 
