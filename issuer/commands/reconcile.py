@@ -45,9 +45,7 @@ class Reconciled(msgspec.Struct, frozen=True):
     "--from-block", type=click.IntRange(min=0), help="Replay events from here. Default: the ClaimIssuer's deployment."
 )
 @as_json
-def reconcile(
-    repair: bool, ask_provider: bool, chain_id: int | None, from_block: int | None, as_json: bool
-) -> None:
+def reconcile(repair: bool, ask_provider: bool, chain_id: int | None, from_block: int | None, as_json: bool) -> None:
     """Compare chain, database and provider, and say where they differ.
 
     Exit codes: 0 they agree, or every difference was mended; 1 differences are left; 2 it could not be checked.

@@ -1,15 +1,19 @@
 """Chain, database and provider on a real chain: what differs is named, and mended by the usual moves."""
 
+import asyncio
+import json
 import os
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from issuer import cli
 from issuer.cases.levels import BASIC_TOPIC
 from issuer.cases.tables import Case
 from issuer.chain import contracts
 from issuer.chain.abi import Function
-from issuer.chain.signer import LocalSigner
+from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.chain.tables import Attempt, Transaction
 from issuer.claims import rules as claim_rules
 from issuer.claims.rules import ClaimStatus, Word
@@ -78,8 +82,8 @@ async def signed_by_us(engine: Engine, identity: str, epoch: int = 0) -> contrac
     """A valid claim that no row of ours stands for: what a stolen claim signer could make."""
     word = Word(epoch=epoch, issued_at=1, expires_at=0, commitment=os.urandom(21)).pack()
     domain = claim_rules.domain_separator(CHAIN_ID, engine.at.claim_issuer)
-    digest = claim_rules.claim_digest(domain=domain, identity=identity, topic=BASIC_TOPIC, word=word)
-    signature = await engine.keys.claim_signer.sign_digest(digest)
+    message = claim_rules.claim_message(domain=domain, identity=identity, topic=BASIC_TOPIC, word=word)
+    signature = await checked_sign(engine.keys.claim_signer, message)
     compact = claim_rules.compact_signature(signature.r, signature.s, signature.y_parity)
     return contracts.ClaimInput(topic=BASIC_TOPIC, scheme=1, signature=compact, data=word)
 
@@ -269,3 +273,36 @@ async def test_a_removal_that_is_not_deep_enough_waits(engine: Engine, start: in
     await rpc(engine.url, "anvil_mine", hex(5))
     await deep.step(first_block=start)
     assert await status_of(engine, case) == [ClaimStatus.REMOVED]
+
+
+async def claimwright(*argv: str) -> int:
+    """In a thread: the command runs an event loop of its own."""
+    return await asyncio.to_thread(cli.run, list(argv))
+
+
+async def test_the_command_tells_mends_and_says_so_by_its_exit_code(
+    engine: Engine, start: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.deployment.save(tmp_path / "deployment.json")
+    monkeypatch.setenv("DATABASE_URL", engine.db.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("CLAIMWRIGHT_CHAIN_ID", str(CHAIN_ID))
+    monkeypatch.setenv("CLAIMWRIGHT_RPC_URL", engine.url)
+    monkeypatch.setenv("CLAIMWRIGHT_DEPLOYMENT_FILE", str(tmp_path / "deployment.json"))
+    holder = await funded(engine)
+    case, claim = await confirmed(engine, holder.address)
+    replay = ("reconcile", "--json", "--from-block", str(start))
+    capsys.readouterr()
+    assert await claimwright(*replay) == 0
+    assert json.loads(capsys.readouterr().out)["agrees"] is True
+
+    await send(engine, holder, claim.identity, REMOVE_CLAIM.calldata(bytes.fromhex(claim.onchain_id[2:])))
+    assert await claimwright(*replay) == 1
+    (chain,) = json.loads(capsys.readouterr().out)["chains"]
+    (finding,) = chain["findings"]
+    assert (finding["code"], finding["claim_id"], finding["repaired"]) == ("removed_by_holder", claim.id, False)
+    assert await claimwright(*replay, "--repair") == 0
+    assert await status_of(engine, case) == [ClaimStatus.REMOVED]
+
+    monkeypatch.setenv("CLAIMWRIGHT_RPC_URL", "http://127.0.0.1:9")
+    assert await claimwright(*replay) == 2
+    assert "could not be checked" in capsys.readouterr().err
