@@ -1,6 +1,8 @@
-"""What a dapp sees and does: our API, the person at Persona (simulated), and the contracts. Over HTTP only."""
+"""What a dapp sees and does: our API, the person at the provider (simulated), and the contracts. Over HTTP only."""
 
 import hmac
+import json
+import secrets
 import time
 from hashlib import sha256
 from typing import Any
@@ -11,6 +13,14 @@ from issuer.chain import contracts
 from issuer.chain.gateway import Gateway
 from issuer.errors import ClaimwrightError
 from scripts.stack import Stack
+from scripts.vendor_simulators.launch import api_key_variable
+
+PERSONA_ACTS = {
+    "start": "start_inquiry",
+    "submit": "complete_inquiry",
+    "approve": "approve_inquiry",
+    "decline": "decline_inquiry",
+}
 
 
 class StepFailed(ClaimwrightError):
@@ -20,7 +30,7 @@ class StepFailed(ClaimwrightError):
 
 
 class Dapp:
-    """A dapp's view: our API, the person at Persona (simulated), and the chain."""
+    """A dapp's view: our API, the person at the provider (simulated), and the chain."""
 
     def __init__(self, stack: Stack, http: httpx.AsyncClient, gateway: Gateway) -> None:
         self._stack = stack
@@ -47,32 +57,52 @@ class Dapp:
         verified, allowed = await self._gateway.call(asked)
         return contracts.decode_bool(verified), contracts.decode_bool(allowed)
 
-    async def at_persona(self, inquiry_id: str, *actions: str) -> float:
-        """Let the person, or Persona, do something. Answers when the call was sent (Unix seconds)."""
-        url = f"{self._stack.persona_url}/api/v1/inquiries/{inquiry_id}/perform-simulate-actions"
-        body = {"meta": {"simulate-actions": [{"type": action} for action in actions]}}
+    async def at_provider(self, check_ref: str, act: str) -> float:
+        """Let the person or the provider `start`, `submit`, `approve` or `decline`. When it was sent (Unix seconds)."""
+        if self._stack.provider != "persona":
+            url, body = f"{self._stack.persona_url}/_sim/checks/{check_ref}", {"act": act}
+            headers = self._controls()
+        else:
+            url = f"{self._stack.persona_url}/api/v1/inquiries/{check_ref}/perform-simulate-actions"
+            body = {"meta": {"simulate-actions": [{"type": PERSONA_ACTS[act]}]}}  # type: ignore[dict-item]
+            headers = {"Authorization": f"Bearer {self._stack.persona_api_key}"}
         sent = time.time()
-        _ok(await self._http.post(url, json=body, headers={"Authorization": f"Bearer {self._stack.persona_api_key}"}))
+        _ok(await self._http.post(url, json=body, headers=headers))
         return sent
 
-    async def last_webhook(self, inquiry_id: str, name: str) -> bytes:
-        """The bytes that Persona sent."""
+    async def deliver_again(self, check_ref: str) -> float:
+        """Send the provider's last webhook about a check once more; milliseconds until its 202.
+
+        Persona's comes under a new event id and a new signature, the others' exactly as they were.
+        """
+        params = {"inquiry_id": check_ref}
         answer = await self._http.get(
-            f"{self._stack.persona_url}/_sim/deliveries",
-            params={"inquiry_id": inquiry_id, "event_name": name},
-            headers={"X-Simulator-Key": self._stack.persona_api_key},
+            f"{self._stack.persona_url}/_sim/deliveries", params=params, headers=self._controls()
         )
-        body: str = _ok(answer)["deliveries"][-1]["body"]
-        return body.encode()
+        sent = [one for one in _ok(answer)["deliveries"] if check_ref in one["body"]]
+        if self._stack.provider != "persona":
+            return await self._deliver(sent[-1]["body"].encode(), sent[-1]["headers"])
+        approvals = [one["body"] for one in sent if '"inquiry.approved"' in one["body"]]
+        event = json.loads(approvals[-1])
+        event["data"]["id"] = f"evt_{secrets.token_hex(14)}"
+        return await self.deliver(json.dumps(event, separators=(",", ":")).encode())
 
     async def deliver(self, body: bytes) -> float:
         """Send a webhook signed as Persona signs; milliseconds until its 202."""
         moment = str(int(time.time()))
         signed = hmac.new(self._stack.webhook_secret.encode(), f"{moment}.".encode() + body, sha256).hexdigest()
-        headers = {"Persona-Signature": f"t={moment},v1={signed}", "Content-Type": "application/json"}
+        return await self._deliver(body, {"Persona-Signature": f"t={moment},v1={signed}"})
+
+    async def _deliver(self, body: bytes, headers: dict[str, str]) -> float:
         started = time.perf_counter()
-        _ok(await self._http.post(self._stack.webhook_url, content=body, headers=headers))
+        typed = {**headers, "Content-Type": "application/json"}
+        _ok(await self._http.post(self._stack.webhook_url, content=body, headers=typed))
         return (time.perf_counter() - started) * 1000
+
+    def _controls(self) -> dict[str, str]:
+        provider = self._stack.provider
+        key = self._stack.persona_api_key if provider == "persona" else self._stack.vendor[api_key_variable(provider)]
+        return {"X-Simulator-Key": key}
 
     async def _api(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._stack.api_key}"}

@@ -33,6 +33,8 @@ from scripts.ground import HOME as HOME
 from scripts.ground import LOCAL, ROOT, base_environment, free_ports, lock_directory, node_answers
 from scripts.ground import rpc as rpc
 from scripts.persona_simulator.launch import ENVIRONMENT_ID, TEMPLATE_ID
+from scripts.vendor_simulators.launch import environment as vendor_environment
+from scripts.vendor_simulators.launch import secret_variables
 
 SCRYPT_N = 1024  # the passwords here are 128 random bits; stretching them would only cost time
 FUNDS_WEI = 1_000 * 10**18
@@ -41,7 +43,8 @@ FUNDS_WEI = 1_000 * 10**18
 class Stack:
     """`directory` is emptied first and keeps database, keys and logs afterwards.
 
-    `block_time` in seconds; None mines each transaction at once. `settings` are added to both processes' environments.
+    `provider` is who checks people, as a local simulator. `block_time` in seconds; None mines each transaction at once.
+    `settings` are added to both processes' environments.
     Raises `AlreadyRunning` when another stack lives in the directory, `ChildFailed` when a part does not come up.
     """
 
@@ -51,6 +54,7 @@ class Stack:
         *,
         database_url: str | None = None,
         block_time: float | None = None,
+        provider: str = "persona",
         settings: dict[str, str] | None = None,
         on_change: Callable[[dict[str, int]], None] | None = None,
         say: Callable[[str], None] = lambda _: None,
@@ -59,6 +63,7 @@ class Stack:
         self.database_url = database_url or f"sqlite:///{directory / 'claimwright.sqlite3'}"
         self.block_time = block_time
         self.settings = settings or {}
+        self.provider = provider
         self.chain_id = CHAIN_ID
         self.contracts: dict[str, str] = {}
         self.api_key = ""
@@ -109,6 +114,7 @@ class Stack:
             *self._passwords.values(),
             *(key.partition(":")[2] for key in self.private),
             *(self.api_key, self.persona_api_key, self.webhook_secret),
+            *(value for name, value in self.vendor.items() if name in secret_variables(self.provider)),
         ]
 
     def _choose_ports(self) -> None:
@@ -117,7 +123,8 @@ class Stack:
         self.persona_url = f"http://{LOCAL}:{persona}"
         self.rpc_url = f"http://{LOCAL}:{anvil}"
         self.private_urls = {"api": f"http://{LOCAL}:{api_private}", "daemon": f"http://{LOCAL}:{daemon_private}"}
-        self.webhook_url = f"{self.api_url}/webhooks/persona"
+        self.webhook_url = f"{self.api_url}/webhooks/{self.provider}"
+        self.vendor = {} if self.provider == "persona" else vendor_environment(self.provider, self.persona_url)
 
     async def _up(self) -> None:
         """Each part starts as soon as what it needs is there."""
@@ -140,7 +147,7 @@ class Stack:
 
         async def persona() -> None:
             await self.supervisor.start(self._persona())
-            self._say(f"the Persona simulator answers at {self.persona_url}")
+            self._say(f"the {self.provider.capitalize()} simulator answers at {self.persona_url}")
 
         async def daemon() -> None:
             await migrated.wait()
@@ -190,6 +197,13 @@ class Stack:
         return self._child("anvil", argv, {}, ready=node_answers(self.rpc_url), restart=False)
 
     def _persona(self) -> Child:
+        """The provider's simulator. Whoever it plays, it is called `persona` here and has that address."""
+        ready = http_answers(f"{self.persona_url}/_sim/health")
+        port = _port(self.persona_url)
+        if self.provider != "persona":
+            argv = [sys.executable, "-m", "scripts.vendor_simulators", self.provider, "--port", port]
+            told = {**self.vendor, "SIMULATOR_WEBHOOK_URL": self.webhook_url}
+            return self._child("persona", argv, told, ready=ready, restart=False)
         told = {
             "CLAIMWRIGHT_ENV": "development",
             "PERSONA_SIM_API_KEY": self.persona_api_key,
@@ -198,8 +212,7 @@ class Stack:
             "PERSONA_SIM_TEMPLATE_ID": TEMPLATE_ID,
             "PERSONA_SIM_ENVIRONMENT_ID": ENVIRONMENT_ID,
         }
-        argv = [sys.executable, "-m", "scripts.persona_simulator", "--port", _port(self.persona_url)]
-        ready = http_answers(f"{self.persona_url}/_sim/health")
+        argv = [sys.executable, "-m", "scripts.persona_simulator", "--port", port]
         return self._child("persona", argv, told, ready=ready, restart=False)
 
     def _api(self) -> Child:
@@ -252,11 +265,13 @@ class Stack:
             "CLAIMWRIGHT_ENV": "development",
             "DATABASE_URL": self.database_url,
             "CLAIMWRIGHT_CHAIN_ID": str(self.chain_id),
+            "CLAIMWRIGHT_PROVIDERS": self.provider,
             "PERSONA_API_KEY": self.persona_api_key,
             "PERSONA_TEMPLATE_ID": TEMPLATE_ID,
             "PERSONA_ENVIRONMENT_ID": ENVIRONMENT_ID,
             "PERSONA_API_BASE_URL": f"{self.persona_url}/api/v1",
             "PERSONA_HOSTED_URL": f"{self.persona_url}/verify",
+            **self.vendor,
             "CLAIMWRIGHT_SILENT_SECONDS": "10",  # a developer who drops a webhook wants to see the sweep
             **self.settings,
         }

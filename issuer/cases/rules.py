@@ -67,6 +67,9 @@ REASONS: dict[CaseStatus, list[str]] = {
 # Cases that may still move without anybody's webhook: the sweep reads them again.
 OPEN = frozenset({S.CREATED, S.STARTED, S.SUBMITTED, S.IN_REVIEW})
 
+# What an answer that names nobody can never say.
+DECIDING = frozenset({Outcome.APPROVED, Outcome.DECLINED})
+
 # A provider's word for a check is ours for a case; `unknown` has no status on purpose.
 STATUS_OF: dict[Outcome, CaseStatus] = {
     outcome: CaseStatus(outcome.value) for outcome in Outcome if outcome is not Outcome.UNKNOWN
@@ -137,6 +140,6 @@ def _mismatch(case: Standing, reading: Reading) -> str | None:
         return "other_environment"
     if reading.template != case.template:
         return "other_template"
-    if reading.reference != case.reference:
+    if reading.reference != case.reference and (reading.reference is not None or reading.outcome in DECIDING):
         return "other_reference"
     return None

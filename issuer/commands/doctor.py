@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import click
 import msgspec
@@ -13,7 +12,6 @@ from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer
 from issuer.chain_room import signers
-from issuer.clock import now
 from issuer.commands.common import as_json, run, show
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, WrongChain
@@ -122,10 +120,9 @@ async def _balance(gateway: Gateway, sender: Signer) -> str:
 async def _provider(settings: DaemonSettings) -> list[Finding]:
     """A read that changes nothing and names nobody: does the provider answer our key?"""
     findings = []
-    templates = registry.templates(settings)
     for key, provider in registry.providers(settings).items():
         try:
-            await provider.find("claimwright-doctor", templates[key], now() - timedelta(minutes=1))
+            await provider.check()
             findings.append(Finding(" ".join(key), True, "answers"))
         except ClaimwrightError as error:
             findings.append(Finding(" ".join(key), False, error.message))

@@ -12,7 +12,8 @@ from typing import Final
 import httpx
 
 from issuer.errors import ProviderRefused, SettingsError
-from issuer.providers.persona_http import TIMEOUT, Answer, PersonaHttp, checked_base, refuse
+from issuer.providers.http import TIMEOUT, Answer, checked_base, is_web_link, unexpected
+from issuer.providers.persona_http import PersonaHttp, environment_id
 from issuer.providers.persona_inquiry import (
     Inquiry,
     Opened,
@@ -21,10 +22,10 @@ from issuer.providers.persona_inquiry import (
     says_already_redacted,
     session_end,
 )
-from issuer.providers.persona_wire import identifier
-from issuer.providers.persona_wire import reference as valid_reference
 from issuer.providers.protocol import Provider, Reading, Session, StartCheck, Started
 from issuer.providers.vendors import VENDORS, ProviderSettings
+from issuer.providers.wire import identifier
+from issuer.providers.wire import reference as valid_reference
 
 DEFAULT_BASE_URL: Final = VENDORS["persona"].api_url
 DEFAULT_HOSTED_URL: Final = VENDORS["persona"].options["PERSONA_HOSTED_URL"]
@@ -89,8 +90,8 @@ class PersonaProvider(Provider):
         """Prove key, version and environment with one cheap read; the `env_...` id that Persona answered with."""
         what = "check the key"
         answer = await self._api.get(what, "/inquiries", {"page[size]": "1"})
-        refuse(what, answer)
-        return answer.environment_id
+        self._api.refuse(what, answer)
+        return environment_id(answer)
 
     async def start(self, request: StartCheck) -> Started:
         what = "start a check"
@@ -109,7 +110,7 @@ class PersonaProvider(Provider):
             "auto-create-inquiry-session": True,
         }
         body = {"data": {"attributes": attributes}, "meta": meta}
-        answer = await self._api.post(what, "/inquiries", body, request.idempotency_key)
+        answer = await self._api.act(what, "/inquiries", body, request.idempotency_key)
         opened = self._opened(what, answer, None)
         inquiry = opened.inquiry
         # An idempotency key that was used before for something else would hand us somebody else's inquiry.
@@ -136,7 +137,7 @@ class PersonaProvider(Provider):
         for _ in range(_MOST_PAGES):
             now = self._now()
             answer = await self._api.get(what, "/inquiries", params)
-            refuse(what, answer)
+            self._api.refuse(what, answer)
             page = read_page(answer.body)
             if page is None:
                 raise _unexpected(what, "answered with no list of inquiries", answer)
@@ -175,7 +176,7 @@ class PersonaProvider(Provider):
         body = {"meta": {"expires-in-seconds": self._link_seconds}}
         answer = await self._act(what, check_ref, "generate-one-time-link", body)
         link = self._opened(what, answer, check_ref).link
-        if link is None or not _is_web_link(link):
+        if link is None or not is_web_link(link):
             raise _unexpected(what, "answered without a link", answer)
         return Session(token=None, url=link, expires_at=now + timedelta(seconds=self._link_seconds))
 
@@ -196,14 +197,14 @@ class PersonaProvider(Provider):
         what = "redact a check"
         answer = await self._api.delete(what, _path(what, check_ref))
         if answer.status != 409 or not says_already_redacted(answer.body):
-            refuse(what, answer)
+            self._api.refuse(what, answer)
 
     async def _act(self, what: str, check_ref: str, verb: str, body: Mapping[str, object] | None) -> Answer:
         # A new key each time: under a kept one, approve after decline would only replay the first approval.
-        return await self._api.post(what, f"{_path(what, check_ref)}/{verb}", body, str(uuid.uuid4()))
+        return await self._api.act(what, f"{_path(what, check_ref)}/{verb}", body, str(uuid.uuid4()))
 
     def _opened(self, what: str, answer: Answer, asked: str | None) -> Opened:
-        refuse(what, answer)
+        self._api.refuse(what, answer)
         opened = read_one(answer.body)
         if opened is None:
             raise _unexpected(what, "answered without an inquiry", answer)
@@ -259,15 +260,5 @@ def _is_ours(inquiry: Inquiry, reference: str, template: str, since: datetime) -
     )
 
 
-def _is_web_link(link: str) -> bool:
-    """https, or http on loopback where a simulator lives: the holder's browser will follow it."""
-    try:
-        checked_base("", link.partition("?")[0])
-    except SettingsError:
-        return False
-    return True
-
-
 def _unexpected(what: str, problem: str, answer: Answer) -> ProviderRefused:
-    tail = f"(status {answer.status}, request {answer.request_id or 'unnamed'})"
-    return ProviderRefused(f"Persona, {what}: {problem} {tail}", status=answer.status, request_id=answer.request_id)
+    return unexpected("Persona", what, problem, answer)

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from issuer.providers.persona_wire import identifier, moment, reference, word
 from issuer.providers.protocol import Outcome, Reading
+from issuer.providers.wire import identifier, moment, reference, word
 
 # `completed` is the end screen, not a decision.
 OUTCOMES: Final[Mapping[str, Outcome]] = {

@@ -14,9 +14,9 @@ from typing import Any, Final
 import msgspec
 
 from issuer.errors import SettingsError, WebhookRefused
-from issuer.providers.persona_wire import identifier, moment, reference, word
 from issuer.providers.protocol import Event, WebhookDoor
 from issuer.providers.vendors import ProviderSettings
+from issuer.providers.wire import identifier, moment, reference, word
 
 SIGNATURE_HEADER: Final = "persona-signature"
 

@@ -5,11 +5,13 @@ attribute of a person is in any type below.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
 import msgspec
+
+NO_EVIDENCE = datetime(1970, 1, 1, tzinfo=UTC)  # the time of an answer that says only "not yet": it outweighs nothing
 
 
 class Outcome(StrEnum):
@@ -47,7 +49,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's own answer about one check, as of `read_at`. This, not a webhook, is the truth.
 
     `evidence_at` is the provider's time of the newest change and orders readings; `decided_at` the time of
-    the decision if there is one. `redacted` means the record was erased: no claim may be issued on it.
+    the decision if there is one. `reference` is None where the answer does not say whose check it is, which decides
+    nothing. `redacted` means the record was erased: no claim may be issued on it.
     """
 
     check_ref: str
@@ -122,6 +125,10 @@ class Provider(Protocol):
 
     @property
     def environment(self) -> str: ...
+
+    async def check(self) -> object:
+        """Prove the key with one cheap read that changes nothing and names nobody."""
+        ...
 
     async def start(self, request: StartCheck) -> Started:
         """Open a check, or get the one that the same idempotency key opened before."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from issuer.providers import persona, persona_webhook
+from issuer.providers import idenfy, onfido, persona, persona_webhook, sumsub, veriff
 from issuer.providers.protocol import Provider, WebhookDoor
 from issuer.providers.vendors import PRODUCTION, SANDBOX, ProviderSettings
 from issuer.settings import ApiSettings, Settings
@@ -10,8 +10,20 @@ from issuer.settings import ApiSettings, Settings
 Key = tuple[str, str]
 
 # A vendor's two halves. The door's half imports no HTTP client. `tolerance` in seconds, for those that sign a time.
-DOORS: Mapping[str, Callable[[ProviderSettings, int], WebhookDoor]] = {"persona": persona_webhook.open_door}
-PROVIDERS: Mapping[str, Callable[[ProviderSettings], Provider]] = {"persona": persona.open_provider}
+DOORS: Mapping[str, Callable[[ProviderSettings, int], WebhookDoor]] = {
+    "persona": persona_webhook.open_door,
+    "idenfy": idenfy.open_door,
+    "onfido": onfido.open_door,
+    "sumsub": sumsub.open_door,
+    "veriff": veriff.open_door,
+}
+PROVIDERS: Mapping[str, Callable[[ProviderSettings], Provider]] = {
+    "persona": persona.open_provider,
+    "idenfy": idenfy.open_provider,
+    "onfido": onfido.open_provider,
+    "sumsub": sumsub.open_provider,
+    "veriff": veriff.open_provider,
+}
 
 
 def doors(settings: ApiSettings) -> dict[Key, WebhookDoor]:

@@ -70,6 +70,32 @@ VENDORS: dict[str, Vendor] = {
             options={"PERSONA_ENVIRONMENT_ID": "", "PERSONA_HOSTED_URL": "https://inquiry.withpersona.com/verify"},
             urls=("PERSONA_HOSTED_URL",),
         ),
+        Vendor(
+            name="idenfy",
+            keys=("IDENFY_API_KEY", "IDENFY_API_SECRET"),
+            webhook_secret="IDENFY_SIGNING_KEY",  # noqa: S106 - the name of a variable
+            api_url="https://ivs.idenfy.com",
+            options={"IDENFY_MODE": "test", "IDENFY_AUTO_IS_FINAL": "no", "IDENFY_HARMLESS_TAGS": ""},
+        ),
+        Vendor(
+            name="onfido",
+            keys=("ONFIDO_API_TOKEN",),
+            webhook_secret="ONFIDO_WEBHOOK_TOKEN",  # noqa: S106 - the name of a variable
+            template="ONFIDO_WORKFLOW_ID",
+        ),
+        Vendor(
+            name="sumsub",
+            keys=("SUMSUB_APP_TOKEN", "SUMSUB_SECRET_KEY"),
+            webhook_secret="SUMSUB_WEBHOOK_SECRET",  # noqa: S106 - the name of a variable
+            template="SUMSUB_LEVEL_NAME",
+            api_url="https://api.sumsub.com",
+            options={"SUMSUB_DIGEST_ALG": "HMAC_SHA256_HEX"},
+        ),
+        Vendor(
+            name="veriff",
+            keys=("VERIFF_API_KEY", "VERIFF_SHARED_SECRET"),
+            webhook_secret="VERIFF_SHARED_SECRET",  # noqa: S106 - one secret signs both ways
+        ),
     )
 }
 
@@ -135,7 +161,8 @@ def _environment(
         environment=name,
         template=vendor.template_word if vendor.template is None else need(vendor.template),
         api_url=option(vendor.base_url, vendor.api_url) if vendor.api_url else need(vendor.base_url),
-        keys={variable: secret(variable, need(variable)) for variable in vendor.keys},
+        # Where one secret signs both ways, the first of those listed is the one to sign with.
+        keys={variable: secret(variable, _SPLIT.split(need(variable).strip())[0]) for variable in vendor.keys},
         options={variable: option(variable, default) for variable, default in vendor.options.items()},
         webhook_secrets=tuple(secret(vendor.webhook_secret, part) for part in hooks if part),
     )

@@ -2,10 +2,13 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
+
+from issuer.providers.vendors import VENDORS
 
 ROOT = Path(__file__).parents[2]
 ADDRESS, HASH = 42, 66
@@ -43,3 +46,12 @@ def test_nothing_is_left_running(run: subprocess.CompletedProcess[str]) -> None:
         if mark in str((process.info["environ"] or {}).get("DATABASE_URL", ""))
     ]
     assert left == []
+
+
+@pytest.mark.parametrize("provider", sorted(VENDORS.keys() - {"persona"}))
+def test_the_story_is_the_same_at_every_provider(provider: str) -> None:
+    command = [sys.executable, "-m", "scripts.demo", "--json", "--provider", provider]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert told["valid"] == {"before": False, "after_issue": True, "after_revoke": False}

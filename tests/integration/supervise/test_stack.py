@@ -179,7 +179,8 @@ async def test_an_operator_sees_a_case_replays_its_event_and_takes_its_claim_bac
         dapp = Dapp(stack, http, gateway)
         wallet = to_checksum_address(os.urandom(20))
         case = await dapp.create_case(wallet)
-        await dapp.at_persona(case["provider_ref"], "start_inquiry", "complete_inquiry", "approve_inquiry")
+        for act in ("start", "submit", "approve"):
+            await dapp.at_provider(case["provider_ref"], act)
 
         async def claim() -> dict[str, Any]:
             return next(iter((await dapp.case(case["id"]))["claims"]), {"status": None})
@@ -218,7 +219,8 @@ async def test_a_paused_lane_signs_nothing_until_it_is_resumed(stack):
         gateway = Gateway(Secret(stack.rpc_url))
         dapp = Dapp(stack, http, gateway)
         case = await dapp.create_case(to_checksum_address(os.urandom(20)))
-        await dapp.at_persona(case["provider_ref"], "start_inquiry", "complete_inquiry", "approve_inquiry")
+        for act in ("start", "submit", "approve"):
+            await dapp.at_provider(case["provider_ref"], act)
 
         async def claim_is(status: str) -> bool:
             return [claim["status"] for claim in (await dapp.case(case["id"]))["claims"]] == [status]

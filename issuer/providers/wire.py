@@ -1,8 +1,8 @@
-"""Persona's words, read with suspicion: the pieces that the webhook door and the API client share.
+"""Vendors' words, read with suspicion: the pieces that webhook doors and API clients share.
 
-Persona warns that keys, types, statuses, event names and id lengths may change without a version change, so
-nothing here assumes more than it needs. Every value that leaves is either matched against an alphabet that a
-name, an e-mail or a phone number does not fit, or dropped. No I/O.
+Keys, types, statuses, event names and id lengths may change without a version change, so nothing here assumes more
+than it needs. Every value that leaves is either matched against an alphabet that a name, an e-mail or a phone number
+does not fit, or dropped. No I/O.
 
 Source: https://docs.withpersona.com/versioning, https://docs.withpersona.com/api-key-inflection
 """
@@ -11,7 +11,7 @@ import re
 from datetime import UTC, datetime
 
 # Opaque today and allowed to grow; no slash, dot or percent sign may ever reach a path.
-_IDENTIFIER = re.compile(r"[A-Za-z0-9_]{1,128}")
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Ours are `sub_...`; another integration in the same environment may have used an e-mail, which must not get in.
 _REFERENCE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 # Event ids, event names (`report/watchlist.matched`) and statuses: one printable word, safe in a log line.
@@ -42,3 +42,10 @@ def moment(value: object) -> datetime | None:
         return parsed.astimezone(UTC) if parsed.tzinfo else None
     except (ValueError, OverflowError):
         return None
+
+
+def since_epoch(value: object) -> datetime | None:
+    """Unix seconds as an aware UTC datetime; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**33:
+        return None
+    return datetime.fromtimestamp(value, UTC)
