@@ -98,7 +98,7 @@ class Measured:
 
 
 class AccessLog(ASGIMiddleware):
-    """Method, path without its query, status and time. Never a header, never a body."""
+    """Method, route, status and time. Never a header, a body, or the path itself, where a caller can write anything."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         began = time.perf_counter()
@@ -116,7 +116,7 @@ class AccessLog(ASGIMiddleware):
             get_logger().info(
                 "request",
                 method=scope.get("method"),
-                path=scope["path"],
+                path=scope["path_template"],
                 status=status,
                 duration_ms=round((time.perf_counter() - began) * 1000, 1),
             )

@@ -101,7 +101,7 @@ def body(
 def unexpected(error: BaseException, *, instance: str | None = None) -> Response[Any]:
     """500: an id for the person who reads the log, and nothing else for the caller."""
     request_id = new_id("err")
-    get_logger().error("request_failed", request_id=request_id, path=instance, error=error)
+    get_logger().error("request_failed", request_id=request_id, error=error)
     return answer(500, "internal", "Something went wrong here.", instance=instance, extras={"request_id": request_id})
 
 

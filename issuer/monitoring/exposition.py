@@ -68,8 +68,12 @@ def _claims(facts: Facts) -> Iterator[Metric]:
     for (chain_id, state), waiting in facts.claims.items():
         count.add_metric([str(chain_id), state.value], waiting.count)
         age.add_metric([str(chain_id), state.value], waiting.oldest)
-    yield count
-    yield age
+    lag = GaugeMetricFamily(
+        "issuer_revocation_lag_seconds", "How long a claim that is to be revoked still counts.", labels=["chain_id"]
+    )
+    for chain_id, seconds in facts.revocation_lag.items():
+        lag.add_metric([str(chain_id)], seconds)
+    yield from (count, age, lag)
 
 
 def _lanes(facts: Facts) -> Iterator[Metric]:

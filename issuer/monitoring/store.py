@@ -11,7 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer.chain.rules import TxStatus
+from issuer.chain.rules import Hold, TxStatus
 from issuer.chain.tables import Lane, Transaction
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
@@ -22,7 +22,8 @@ from issuer.queue.port import INBOX, Queue
 # Settled states are not counted: their number only grows, and no one is waiting in them.
 OPEN = (ClaimStatus.QUEUED, ClaimStatus.SIGNED, ClaimStatus.MINED, ClaimStatus.REVOKING, ClaimStatus.FAILED)
 MOVING = (ClaimStatus.QUEUED, ClaimStatus.REVOKING)  # what the daemon is to do something about
-HOLDS = ("paused", "balance", "nonce", "other")
+PAUSED = "paused"
+HOLDS = (PAUSED, *Hold)
 MANY_TRIES = 5
 
 
@@ -37,6 +38,7 @@ class LaneFacts(msgspec.Struct, frozen=True, kw_only=True):
     """`nonces` by kind: allocated (the next one here), chain (the next by what we saw mined), finalized.
 
     `inflight` counts transactions that are signed and not mined, `stall` the seconds since the oldest was signed.
+    `held` is one of `HOLDS`, `held_because` the same in a sentence, which names nonces and amounts.
     """
 
     id: str
@@ -51,7 +53,10 @@ class LaneFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """`revocation_lag` by chain: how long the oldest claim that is to be revoked still counts on chain."""
+
     claims: Mapping[tuple[int, ClaimStatus], Waiting]
+    revocation_lag: Mapping[int, float]
     lanes: Sequence[LaneFacts]
     jobs: Mapping[str, int]
     inbox: Waiting
@@ -66,6 +71,7 @@ async def facts(session: AsyncSession, queue: Queue, chain_ids: Sequence[int]) -
     failed = sum(waiting.count for (_, state), waiting in claims.items() if state == ClaimStatus.FAILED)
     return Facts(
         claims=claims,
+        revocation_lag={chain_id: await _revocation_lag(session, chain_id, now) for chain_id in chain_ids},
         lanes=[await _lane(session, lane, now) for lane in await _lanes(session, chain_ids)],
         jobs={INBOX: 0, **await queue.waiting(session)},
         inbox=inbox,
@@ -94,6 +100,16 @@ async def _claims(
     return {(chain_id, state): found.get((chain_id, state), Waiting()) for chain_id in chain_ids for state in OPEN}
 
 
+async def _revocation_lag(session: AsyncSession, chain_id: int, now: datetime) -> float:
+    """Not the age of the state: that ends with finality, the harm with the block."""
+    oldest = await session.scalar(
+        sa.select(sa.func.min(Claim.updated_at)).where(
+            Claim.chain_id == chain_id, Claim.status == ClaimStatus.REVOKING, Claim.revoked_tx_hash.is_(None)
+        )
+    )
+    return _age(oldest, now)
+
+
 async def _lanes(session: AsyncSession, chain_ids: Sequence[int]) -> list[Lane]:
     return list(await session.scalars(sa.select(Lane).where(Lane.chain_id.in_(chain_ids)).order_by(Lane.id)))
 
@@ -120,8 +136,8 @@ async def _lane(session: AsyncSession, lane: Lane, now: datetime) -> LaneFacts:
         inflight=inflight,
         stall=_age(oldest, now),
         leased=lane.leased_until is not None and lane.leased_until >= now,
-        held=hold_kind(lane.held_because, lane.paused_by),
-        held_because=lane.held_because or (lane.paused_by and f"paused by {lane.paused_by}"),
+        held=lane.hold if lane.paused_by is None else PAUSED,
+        held_because=lane.held_because if lane.paused_by is None else f"paused by {lane.paused_by}",
     )
 
 
@@ -147,15 +163,6 @@ async def _inbox(session: AsyncSession, now: datetime) -> tuple[Waiting, int]:
         )
     ).one()
     return Waiting(count=count, oldest=_age(oldest, now)), int(stubborn)
-
-
-def hold_kind(held_because: str | None, paused_by: str | None) -> str | None:
-    """One of `HOLDS`: a label must not carry the sentence, which names nonces and amounts."""
-    if paused_by is not None:
-        return "paused"
-    if held_because is None:
-        return None
-    return next((kind for kind in ("balance", "nonce") if kind in held_because), "other")
 
 
 def _age(since: datetime | None, now: datetime) -> float:

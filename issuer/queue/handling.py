@@ -86,9 +86,9 @@ class Handling:
         except Exception as error:  # the one place where a job's failure ends
             delay = backoff(attempts) if getattr(error, "transient", False) else None
             if delay is None:
-                log.error("job_dropped", topic=topic, key=key, attempt=attempts + 1, exc_info=True)
+                log.error("job_dropped", job=topic, job_key=key, attempt=attempts + 1, exc_info=True)
             else:
-                log.warning("job_again", topic=topic, key=key, attempt=attempts + 1, reason=type(error).__name__)
+                log.warning("job_again", job=topic, job_key=key, attempt=attempts + 1, reason=type(error).__name__)
             metrics.JOB_RESULTS.labels(topic, "given_up" if delay is None else "again").inc()
             return delay
         metrics.JOB_RESULTS.labels(topic, "done").inc()

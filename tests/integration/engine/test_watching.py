@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from issuer import metrics
 from issuer.cases.tables import Case
 from issuer.chain import store as chain_store
+from issuer.chain.rules import Hold
 from issuer.db import Database
 from issuer.inbox.tables import InboxEvent
 from issuer.monitoring import store
@@ -111,9 +112,10 @@ async def test_a_held_lane_is_named_with_its_reason_in_both_pages(engine: Engine
     await engine.pump()
     async with engine.db.write() as session:
         (lane,) = await chain_store.lanes(session)
+        lane.hold = Hold.NONCE_USED
         lane.held_because = "nonce 7 was used by a transaction that is not ours"
     held = {reason: await watch.value("issuer_lane_held", lane=lane.id, reason=reason) for reason in store.HOLDS}
-    assert held == {"paused": 0, "balance": 0, "nonce": 1, "other": 0}
+    assert held == {reason: float(reason == Hold.NONCE_USED) for reason in store.HOLDS}
     detail = await watch.ready()
     assert f"lane {lane.id} is held: nonce 7 was used by a transaction that is not ours" in detail["problems"]
 

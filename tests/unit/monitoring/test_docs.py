@@ -24,7 +24,12 @@ LANE = LaneFacts(
     held_because=None,
 )
 FACTS = Facts(
-    claims={(1, ClaimStatus.QUEUED): Waiting()}, lanes=[LANE], jobs={"inbox": 0}, inbox=Waiting(), held={"claim": 0}
+    claims={(1, ClaimStatus.QUEUED): Waiting()},
+    revocation_lag={1: 0.0},
+    lanes=[LANE],
+    jobs={"inbox": 0},
+    inbox=Waiting(),
+    held={"claim": 0},
 )
 
 
