@@ -57,6 +57,12 @@ def gauges(facts: Facts) -> Iterator[Metric]:
     for kind, count in facts.held.items():
         held.add_metric([kind], count)
     yield held
+    findings = GaugeMetricFamily(
+        "issuer_findings", "What reconciliation found and nobody has lifted.", labels=["chain_id", "code"]
+    )
+    for (chain_id, code), count in facts.findings.items():
+        findings.add_metric([str(chain_id), code], count)
+    yield findings
     yield GaugeMetricFamily("issuer_inbox_backlog", "Provider events not handled.", value=facts.inbox.count)
     yield GaugeMetricFamily("issuer_inbox_age_seconds", "Age of the oldest of them.", value=facts.inbox.oldest)
 

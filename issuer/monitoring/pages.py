@@ -56,7 +56,7 @@ class DaemonPages:
             return detail("not-ready", [problem], migrated=migrated)
         facts = await self._facts()
         seen = [sight.seen for sight in self._sights]
-        problems = [*_held(facts), *_waits(facts)]
+        problems = [*_held(facts), *_waits(facts), *_findings(facts)]
         problems += [f"chain {one.chain_id}: no new block for {one.age:.0f} s" for one in seen if one and _old(one.age)]
         return detail(
             "degraded" if problems else "ok",
@@ -106,6 +106,12 @@ def waits_long(what: str, waiting: Waiting) -> list[str]:
 
 def _held(facts: Facts) -> list[str]:
     return [f"lane {lane.id} is held: {lane.held_because}" for lane in facts.lanes if lane.held is not None]
+
+
+def _findings(facts: Facts) -> list[str]:
+    return [
+        f"chain {chain_id}: {count} finding(s) {code}" for (chain_id, code), count in facts.findings.items() if count
+    ]
 
 
 def _waits(facts: Facts) -> list[str]:

@@ -18,6 +18,8 @@ from issuer.claims.tables import Claim
 from issuer.db import store_time
 from issuer.inbox.tables import InboxEvent
 from issuer.queue.port import INBOX, Queue
+from issuer.reconcile.rules import Code
+from issuer.reconcile.store import open_counts
 
 # Settled states are not counted: their number only grows, and no one is waiting in them.
 OPEN = (ClaimStatus.QUEUED, ClaimStatus.SIGNED, ClaimStatus.MINED, ClaimStatus.REVOKING, ClaimStatus.FAILED)
@@ -60,6 +62,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     lanes: Sequence[LaneFacts]
     jobs: Mapping[str, int]
     inbox: Waiting
+    findings: Mapping[tuple[int, str], int]
     held: Mapping[str, int]
 
 
@@ -75,6 +78,10 @@ async def facts(session: AsyncSession, queue: Queue, chain_ids: Sequence[int]) -
         lanes=[await _lane(session, lane, now) for lane in await _lanes(session, chain_ids)],
         jobs={INBOX: 0, **await queue.waiting(session)},
         inbox=inbox,
+        findings={
+            **{(chain_id, str(code)): 0 for chain_id in chain_ids for code in Code},
+            **await open_counts(session),
+        },
         held={"inbox": stubborn, "claim": failed},
     )
 

@@ -29,6 +29,7 @@ FACTS = Facts(
     lanes=[LANE],
     jobs={"inbox": 0},
     inbox=Waiting(),
+    findings={(1, "unknown_on_chain"): 0},
     held={"claim": 0},
 )
 
