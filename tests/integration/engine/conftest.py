@@ -5,9 +5,11 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from issuer.cases.levels import BASIC_TOPIC, LEVELS
 from issuer.cases.rules import CaseStatus
@@ -27,7 +29,7 @@ from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement
 from issuer.claims.tables import Claim
 from issuer.claims.work import ClaimWorker
-from issuer.db import Database
+from issuer.db import Base, Database
 from issuer.errors import NodeUnavailable
 from issuer.ids import new_id
 from issuer.inbox.tables import InboxEvent
@@ -35,9 +37,14 @@ from issuer.providers.protocol import Outcome, Reading
 from issuer.queue.open import open_queue
 from issuer.secrets import KeyRing, Secret
 from scripts.anvil import AnvilProcess, start_anvil
+from tests.oracle import Oracle
+from tests.rpc_proxy import RpcProxy
 
 CHAIN_ID = 31337
 ETHER = 10**18
+GWEI = 10**9
+
+Row = TypeVar("Row", bound=Base)
 
 
 class Keys:
@@ -171,6 +178,12 @@ class Engine:
             silent_seconds=600.0,
         )
 
+    async def speak_through(self, rpc_url: str) -> None:
+        """Reach the chain another way from now on; `url` stays the chain itself, for the test's own hands."""
+        await self.gateway.aclose()
+        self.gateway = Gateway(Secret(rpc_url), timeout_seconds=2)
+        self.restart(self.profile)
+
     async def identities(self, wallet: str) -> dict[int, str]:
         calls = contracts.identity_calls(self.at.factory, wallet, self.at.claim_issuer)
         try:
@@ -259,6 +272,11 @@ class Engine:
         async with self.db.read() as session:
             return (await claim_store.of_cases(session, [case.id]))[case.id]
 
+    async def rows(self, kind: type[Row]) -> list[Row]:
+        """The whole table, oldest first."""
+        async with self.db.read() as session:
+            return list(await session.scalars(sa.select(kind).order_by(kind.id)))  # type: ignore[attr-defined]
+
     async def is_verified(self, wallet: str) -> bool:
         """The contract's own answer, as any other contract would get it."""
         call = contracts.is_verified(self.deployment.contracts["ClaimIssuerRegistry"], wallet, BASIC_TOPIC)
@@ -291,6 +309,20 @@ def daemon_environment(engine: Engine, store_url: str, persona_url: str, folder:
         "PERSONA_API_KEY": f"persona_sandbox_{os.urandom(20).hex()}",
         "PERSONA_TEMPLATE_ID": "itmpl_1",
     }
+
+
+@pytest.fixture
+async def wire(engine: Engine) -> AsyncIterator[RpcProxy]:
+    """The engine speaks to the chain through this proxy, which a test can make misbehave."""
+    async with RpcProxy(engine.url) as proxy:
+        await engine.speak_through(proxy.url)
+        yield proxy
+
+
+@pytest.fixture
+async def oracle(engine: Engine) -> Oracle:
+    """Judges what happens from here on."""
+    return Oracle(engine.db, engine.url, engine.deployment, since=(await engine.gateway.head()).number)
 
 
 @pytest.fixture

@@ -1,0 +1,178 @@
+"""What the chain does to us: reorgs, another wallet on our key, another chain, one that is ahead of our database."""
+
+import pytest
+import sqlalchemy as sa
+
+from issuer.chain import rules as chain_rules
+from issuer.chain.abi import SET_OPERATOR
+from issuer.chain.fees import Fees
+from issuer.chain.tables import Attempt, Lane, Transaction
+from issuer.chain.transactions import Plan, sign
+from issuer.claims.rules import ClaimStatus
+from issuer.claims.tables import Claim
+from issuer.errors import LaneHeld, WrongChain
+from issuer.providers.protocol import Outcome
+from tests.integration.engine.conftest import CHAIN_ID, GWEI, Engine, rpc
+from tests.integration.engine.test_wire_failures import approved, hold_mining, mine, resend, settle_mining
+from tests.oracle import Oracle
+from tests.rpc_proxy import SENDS, Fault, RpcProxy
+
+DEPTH = 3
+
+
+async def deep(engine: Engine) -> None:
+    """Final only after some blocks; what was before stays out of every reorg's reach."""
+    engine.restart(chain_rules.profile(CHAIN_ID, depth=DEPTH))
+    await rpc(engine.url, "anvil_mine", hex(DEPTH))
+
+
+async def statuses(engine: Engine) -> list[ClaimStatus]:
+    return [ClaimStatus(claim.status) for claim in await engine.rows(Claim)]
+
+
+@pytest.mark.failure("F09")
+async def test_a_transaction_that_a_reorg_puts_into_another_block_is_followed_there(
+    engine: Engine, oracle: Oracle
+) -> None:
+    await deep(engine)
+    wallet = await approved(engine)
+    await engine.pump()
+    await engine.watcher.look()
+    (attempt,) = await engine.rows(Attempt)
+    (first,) = await engine.rows(Transaction)
+    await rpc(engine.url, "anvil_reorg", 2, [["0x" + attempt.raw.hex(), 1]])
+    await engine.watcher.look()
+    (second,) = await engine.rows(Transaction)
+    assert second.block_hash not in (None, first.block_hash)
+    assert await statuses(engine) == [ClaimStatus.MINED], "mined again, and not final yet"
+    await rpc(engine.url, "anvil_mine", hex(DEPTH))
+    await engine.settle()
+    assert await engine.is_verified(wallet)
+    assert len(await engine.rows(Attempt)) == 1
+    assert await oracle.problems() == []
+
+
+@pytest.mark.failure("F09")
+async def test_nothing_is_final_one_block_too_early(engine: Engine) -> None:
+    await deep(engine)
+    await approved(engine)
+    await engine.pump()
+    for _ in range(DEPTH - 1):
+        await engine.watcher.look()
+        assert await statuses(engine) == [ClaimStatus.MINED]
+        await rpc(engine.url, "evm_mine")
+    await engine.watcher.look()
+    assert await statuses(engine) == [ClaimStatus.CONFIRMED]
+
+
+@pytest.mark.failure("F10")
+async def test_a_revert_that_a_reorg_undoes_is_no_outcome(engine: Engine, oracle: Oracle) -> None:
+    """The owner takes our leave away, our batch reverts, and then neither has ever happened."""
+    await deep(engine)
+    wallet = await approved(engine)
+    await as_owner(engine, allowed=False)
+    await engine.pump()
+    await engine.watcher.look()
+    (transaction,) = await engine.rows(Transaction)
+    assert transaction.succeeded is False
+    assert await statuses(engine) == [ClaimStatus.SIGNED], "a revert is believed at depth and not before"
+    await rpc(engine.url, "anvil_reorg", 2, [])
+    await engine.watcher.look()
+    await resend(engine)
+    await rpc(engine.url, "anvil_mine", hex(DEPTH))
+    await engine.settle()
+    (claim,) = await engine.rows(Claim)
+    assert (claim.status, claim.failures) == (ClaimStatus.CONFIRMED, 0)
+    assert await engine.is_verified(wallet)
+    assert await oracle.problems() == []
+
+
+async def as_owner(engine: Engine, *, allowed: bool) -> None:
+    owner, sender = engine.keys.deployer, engine.keys.sender.address
+    plan = Plan(
+        purpose="test",
+        recipient=engine.at.claim_issuer,
+        calldata=SET_OPERATOR.calldata(sender, allowed),
+        gas_limit=200_000,
+    )
+    nonce = await engine.gateway.nonce(owner.address)
+    signed = await sign(owner, plan, chain_id=CHAIN_ID, nonce=nonce, fees=Fees(max_fee=500 * GWEI, tip=GWEI))
+    await engine.gateway.send([signed.raw])
+    (receipt,) = await engine.gateway.receipts([signed.hash])
+    assert receipt is not None
+    assert receipt.succeeded
+
+
+@pytest.mark.failure("F07")
+async def test_a_nonce_that_another_program_used_stops_the_lane(engine: Engine, wire: RpcProxy) -> None:
+    await hold_mining(engine)
+    await approved(engine)
+    wire.faults = [Fault("dropped", methods=SENDS)]
+    await engine.pump()
+    wire.calm()
+    await spend_nonce(engine)
+    await mine(engine)
+    with pytest.raises(LaneHeld, match="not ours"):
+        await resend(engine)
+    await approved(engine)
+    with pytest.raises(LaneHeld):
+        await engine.pump()
+    assert len(await engine.rows(Transaction)) == 1, "nothing new is signed, and nothing on a second nonce"
+    await rpc(engine.url, "evm_setAutomine", True)
+
+
+async def spend_nonce(engine: Engine) -> None:
+    """Somebody uses the sender's key by hand."""
+    sender = engine.keys.sender
+    plan = Plan(purpose="test", recipient=sender.address, calldata=b"", gas_limit=30_000)
+    nonce = await engine.gateway.nonce(sender.address)
+    signed = await sign(sender, plan, chain_id=CHAIN_ID, nonce=nonce, fees=Fees(max_fee=500 * GWEI, tip=GWEI))
+    await engine.gateway.send([signed.raw])
+
+
+@pytest.mark.failure("F14")
+async def test_a_database_that_is_older_than_the_chain_signs_nothing(engine: Engine) -> None:
+    """As if it were restored from a backup: the sender has used a nonce that these tables do not know."""
+    assert await engine.lane.ensure()
+    await engine.lane.release()
+    await spend_nonce(engine)
+    engine.restart(engine.profile)
+    await approved(engine)
+    with pytest.raises(LaneHeld, match="ahead of ours"):
+        await engine.pump()
+    assert await engine.rows(Transaction) == []
+    (lane,) = await engine.rows(Lane)
+    assert "restored database" in (lane.held_because or "")
+
+
+@pytest.mark.failure("F15")
+async def test_another_chain_under_the_same_database_is_refused(engine: Engine) -> None:
+    assert await engine.lane.ensure()
+    await engine.lane.release()
+    async with engine.db.write() as session:
+        await session.execute(sa.text("UPDATE chains SET genesis_hash = :other"), {"other": "0x" + "11" * 32})
+    engine.restart(engine.profile)
+    await approved(engine)
+    with pytest.raises(WrongChain, match="another genesis block"):
+        await engine.pump()
+    assert await engine.rows(Transaction) == []
+
+
+@pytest.mark.failure("F20")
+async def test_an_older_claim_never_lands_after_a_newer_one(engine: Engine, wire: RpcProxy, oracle: Oracle) -> None:
+    """Both are for the same identity and topic; the older transaction is lost at first and found again late."""
+    await hold_mining(engine)
+    older = await engine.open_case()
+    await engine.ring(older, Outcome.APPROVED)
+    wire.faults = [Fault("withheld", methods=SENDS)]
+    await engine.pump()
+    wire.calm()
+    newer = await engine.open_case(older.wallet)
+    await engine.ring(newer, Outcome.APPROVED)
+    await engine.pump()
+    assert await statuses(engine) == [ClaimStatus.SIGNED, ClaimStatus.QUEUED], "it waits for the fate of the older one"
+    await wire.release()
+    await settle_mining(engine)
+    assert await statuses(engine) == [ClaimStatus.SUPERSEDED, ClaimStatus.CONFIRMED]
+    assert await engine.is_verified(older.wallet)
+    assert await oracle.problems() == []
