@@ -155,8 +155,14 @@ class ChainError(ClaimwrightError):
 
 
 class NodeUnavailable(ChainError):
+    """`retry_after`: for how many seconds the node asked to be left alone; 0 if it did not."""
+
     transient = True
     code = "node-unavailable"
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class NodeRefused(ChainError):

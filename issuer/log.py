@@ -23,7 +23,7 @@ from issuer.errors import ClaimwrightError
 KEYS = frozenset({
     "event", "level", "timestamp", "role", "where", "error_code", "reason", "result", "status", "request_id",
     "case_id", "claim_id", "event_id", "tx_hash", "chain_id", "lane", "nonce", "attempt", "provider", "environment",
-    "duration_ms", "count", "port", "pid", "path", "method", "step", "job", "job_key",
+    "duration_ms", "count", "port", "pid", "path", "method", "step", "job", "job_key", "endpoint",
 })  # fmt: skip
 LONGEST_VALUE = 200
 

@@ -1,354 +1,356 @@
-"""Whatever a node answers, the gateway gives a checked value or one of two errors, and never shows its URL."""
+"""Which of several nodes is asked, told and believed. Each node here is real HTTP and says what its test wants."""
 
 import asyncio
 import contextlib
-import itertools
-import json
-import logging
-import traceback
 
-import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from issuer.chain import gateway as module
-from issuer.chain import wire
 from issuer.chain.eip1559 import transaction_hash
-from issuer.chain.gateway import BATCH_ITEMS, Call, Gateway, SendResult
-from issuer.errors import ClaimwrightError, NodeRefused, NodeUnavailable, SettingsError
+from issuer.chain.gateway import Gateway, SendResult
+from issuer.chain.health import PAUSES, Heads, Health
+from issuer.chain.wire import Head
+from issuer.errors import NodeRefused, NodeUnavailable, SettingsError, WrongChain
 from issuer.secrets import Secret
-from tests.lying_node import DRIP, SILENCE, LyingNode, answers, http, truthful
+from tests.lying_node import SILENCE, LyingNode, answers, http
 
-HASH, OTHER_HASH = "0x" + "ab" * 32, "0x" + "cd" * 32
-ADDRESS = "0x" + "11" * 20
+GENESIS, OTHER_GENESIS = "0x" + "aa" * 32, "0x" + "bb" * 32
+CHAIN = (31337, GENESIS)
 RAW = b"\x02some signed bytes"
-BLOCK = {"number": "0x10", "hash": HASH, "timestamp": "0x20", "baseFeePerGas": "0x30", "miner": ADDRESS}
-RECEIPT = {
-    "transactionHash": HASH, "blockNumber": "0x10", "blockHash": OTHER_HASH, "status": "0x1", "gasUsed": "0x5208",
-    "logs": [{"address": "0x" + "aa" * 20, "topics": [HASH], "data": "0x0102", "removed": False}],
-}  # fmt: skip
+
+
+def block(number, hash_=None):
+    return {"number": hex(number), "hash": hash_ or f"0x{number:064x}", "timestamp": "0x20", "baseFeePerGas": "0x30"}
+
+
+class Node:
+    """A chain told by one node. `reply` answers instead while it is set; `asked` holds every method it was asked."""
+
+    def __init__(self, *, chain_id=CHAIN[0], genesis=GENESIS, head=10):
+        self.chain_id, self.genesis = chain_id, genesis
+        self.head = block(head)
+        self.balance = 1
+        self.send = lambda raw: {"result": transaction_hash(raw)}
+        self.reply = None
+        self.asked = []
+        self.taken = []
+
+    def __call__(self, calls):
+        self.asked += [call["method"] for call in calls]
+        if self.reply is not None:
+            return self.reply(calls)
+        return answers(*({"id": call["id"], **self._answer(call["method"], call["params"])} for call in calls))
+
+    def _answer(self, method, params):
+        if method == "eth_sendRawTransaction":
+            raw = bytes.fromhex(params[0][2:])
+            self.taken.append(raw)
+            return self.send(raw)
+        if method == "eth_getBlockByNumber":
+            return {"result": self.head if params[0] == "latest" else block(0, self.genesis)}
+        return {"result": hex({"eth_chainId": self.chain_id, "eth_getBalance": self.balance}[method])}
+
+
+@contextlib.asynccontextmanager
+async def gateway_to(*nodes, chain=CHAIN, timeout_seconds=5.0):
+    async with contextlib.AsyncExitStack() as stack:
+        servers = [await stack.enter_async_context(LyingNode(node)) for node in nodes]
+        gateway = Gateway(Secret(" ".join(one.url for one in servers)), chain=chain, timeout_seconds=timeout_seconds)
+        try:
+            yield gateway
+        finally:
+            await gateway.aclose()
 
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
     monkeypatch.setattr(module, "READ_PAUSES", (0, 0))
+    monkeypatch.setattr(module, "SURVEY_SECONDS", 1e9)  # a test asks for it
 
 
-async def ask(reply, question, *, timeout_seconds=5.0):
-    """Put one question to a node that replies so; the answer and the node."""
-    async with LyingNode(reply) as node:
-        gateway = Gateway(Secret(node.url), timeout_seconds=timeout_seconds)
-        try:
-            return await question(gateway), node
-        finally:
-            await gateway.aclose()
+def by_alias(gateway):
+    return {one.alias: one for one in gateway.endpoints()}
 
 
-async def failure(reply, question, **options):
-    with pytest.raises(ClaimwrightError) as caught:
-        await ask(reply, question, **options)
-    return caught.value
-
-
-def result(value):
-    return lambda calls: answers(*({"jsonrpc": "2.0", "id": call["id"], "result": value} for call in calls))
-
-
-def error(code, message):
-    shown = {"code": code, "message": message}
-    return lambda calls: answers(*({"jsonrpc": "2.0", "id": call["id"], "error": shown} for call in calls))
-
-
-async def chain_id(gateway):
-    return await gateway.chain_id()
-
-
-async def test_head_is_read():
-    head, _ = await ask(result(BLOCK), lambda gateway: gateway.head())
-    assert (head.number, head.hash, head.timestamp, head.base_fee) == (16, HASH, 32, 48)
-
-
-async def test_receipts_keep_their_order_and_name_what_is_missing():
-    def reply(calls):
-        by_hash = {HASH: RECEIPT, OTHER_HASH: None}
-        found = [{"id": call["id"], "result": by_hash[call["params"][0]]} for call in calls]
-        return answers(*reversed(found))  # a batch may be answered in any order
-
-    (missing, found), node = await ask(reply, lambda gateway: gateway.receipts([OTHER_HASH, HASH]))
-    assert missing is None
-    assert (found.tx_hash, found.block_number, found.succeeded, found.gas_used) == (HASH, 16, True, 21_000)
-    assert found.logs == (wire.Log("0xaAaAaAaaAaAaAaaAaAAAAAAAAaaaAaAaAaaAaaAa", (bytes([0xAB]) * 32,), b"\x01\x02"),)
-    assert len(node.requests) == 1
-
-
-async def test_a_receipt_without_a_block_is_not_mined():
-    pending = {**RECEIPT, "blockHash": None, "blockNumber": None}
-    found, _ = await ask(result(pending), lambda gateway: gateway.receipts([HASH]))
-    assert found == [None]
+async def test_one_node_serves_for_as_long_as_it_can():
+    first, second = Node(), Node()
+    async with gateway_to(first, second) as gateway:
+        for _ in range(3):
+            assert await gateway.balance("0x") == 1
+    assert first.asked == ["eth_chainId", "eth_getBlockByNumber", *["eth_getBalance"] * 3]
+    assert second.asked == []
 
 
 @pytest.mark.parametrize(
     "reply",
     [
-        lambda calls: answers({"id": 10**6, "result": "0x1"}),  # an id that was not asked
-        lambda calls: answers({"id": str(calls[0]["id"]), "result": "0x1"}),
-        lambda calls: answers(),
-        lambda calls: answers(*[{"id": calls[0]["id"], "result": "0x1"}] * 2),  # which of the two?
-        lambda calls: answers({"id": calls[0]["id"]}),
-        lambda calls: answers({"id": None, "result": "0x1"}),
-        lambda calls: http(b'{"jsonrpc": "2.0", "id": 1, "result": "0x1"}'),  # one answer to a batch
-        lambda calls: http(b"<html>busy</html>"),
-        lambda calls: http(b""),
-        lambda calls: http(b"\xff\xfe"),
-        lambda calls: http(b"[" * 100_000),
-        lambda calls: http(b"null"),
         lambda calls: None,
-        lambda calls: b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[",  # cut off
-        lambda calls: http(b"", "500 Internal Server Error"),
-        lambda calls: http(b"", "503 Service Unavailable"),
+        lambda calls: SILENCE,
         lambda calls: http(b"", "429 Too Many Requests"),
-        lambda calls: http(b"\x1f\x8b", "200 OK", "Content-Encoding: gzip"),
-        error(-32005, "limit exceeded"),
-        error(-32603, "internal error"),
-        *(result(value) for value in (None, 1, "1", "0x", "0xg", "", [], {}, True, "0x" + "1" * 65, "0x1\n")),
+        lambda calls: http(b"", "503 Service Unavailable", "Retry-After: 30"),
+        lambda calls: http(b"", "401 Unauthorized"),
+        lambda calls: http(b"<html>"),
+        lambda calls: answers(),
+        lambda calls: answers(*({"id": call["id"] + 1, "result": "0x1"} for call in calls)),
+        lambda calls: answers(*({"id": call["id"], "result": "one"} for call in calls)),
+        lambda calls: answers(*({"id": call["id"], "error": {"code": -32005, "message": "limit"}} for call in calls)),
     ],
 )
-async def test_a_read_of_anything_but_an_answer_is_unavailable(reply):
-    assert isinstance(await failure(reply, chain_id), NodeUnavailable)
+async def test_the_next_node_takes_over_and_keeps_the_work(reply):
+    first, second = Node(), Node()
+    async with gateway_to(first, second, timeout_seconds=0.5) as gateway:
+        await gateway.balance("0x")
+        first.reply = reply
+        second.balance = 2
+        assert await gateway.balance("0x") == 2
+        first.reply = None
+        assert await gateway.balance("0x") == 2  # it stays where it is served
+        status = by_alias(gateway)
+        assert (status["rpc-2"].in_use, status["rpc-2"].healthy) == (True, True)
+        assert (status["rpc-1"].healthy, status["rpc-1"].error) in [
+            (False, "node-unavailable"),
+            (False, "node-refused"),
+        ]
 
 
-@pytest.mark.parametrize("reply", [SILENCE, DRIP])
-async def test_a_node_that_does_not_come_to_an_end_is_given_up(reply):
-    async with asyncio.timeout(5):
-        assert isinstance(await failure(lambda calls: reply, chain_id, timeout_seconds=0.2), NodeUnavailable)
+async def test_a_no_to_the_question_is_an_answer_and_asked_of_nobody_else():
+    first, second = Node(), Node()
+    async with gateway_to(first, second) as gateway:
+        await gateway.balance("0x")
+        no = {"code": -32602, "message": "no such address"}
+        first.reply = lambda calls: answers(*({"id": call["id"], "error": no} for call in calls))
+        with pytest.raises(NodeRefused):
+            await gateway.balance("0x")
+    assert second.asked == []
 
 
-async def test_an_answer_without_end_is_cut(monkeypatch):
-    monkeypatch.setattr(module, "MAX_ANSWER_BYTES", 1000)
-    reply = result("0x" + "00" * 1000)
-    assert "larger than" in (await failure(reply, lambda gateway: gateway.code(ADDRESS))).message
+async def test_a_read_that_nobody_answers_is_tried_three_times():
+    node = Node()
+    async with gateway_to(node) as gateway:
+        await gateway.balance("0x")
+        replies = iter([lambda calls: None, lambda calls: http(b"", "502 Bad Gateway"), None])
+        original = node.__class__.__call__
+
+        def reply(calls):
+            chosen = next(replies)
+            if chosen is None:
+                node.reply = None
+                return original(node, calls)
+            return chosen(calls)
+
+        node.reply = reply
+        assert await gateway.balance("0x") == 1
+        node.asked.clear()
+        node.reply = lambda calls: None
+        with pytest.raises(NodeUnavailable):
+            await gateway.balance("0x")
+    assert len(node.asked) == 1 + 2 * 2  # then it is asked for its chain first, twice
 
 
-@pytest.mark.parametrize(
-    ("reply", "code"),
-    [
-        (error(-32601, "no such method"), -32601),
-        (lambda calls: http(b'{"id": null, "error": {"code": -32600, "message": "batch too large"}}'), -32600),
-        (lambda calls: http(b"", "401 Unauthorized"), None),
-        (lambda calls: http(b"", "302 Found", "Location: http://127.0.0.1:1/"), None),
-    ],
-)
-async def test_a_no_is_told_apart_and_not_asked_again(reply, code):
-    asked = itertools.count(1)
-
-    def counted(calls):
-        assert next(asked) == 1
-        return reply(calls)
-
-    refusal = await failure(counted, chain_id)
-    assert isinstance(refusal, NodeRefused)
-    assert refusal.rpc_code == code
+async def test_a_node_that_asks_to_be_left_alone_is_left_alone():
+    node = Node()
+    async with gateway_to(node) as gateway:
+        await gateway.balance("0x")
+        node.reply = lambda calls: http(b"", "429 Too Many Requests", "Retry-After: 30")
+        for _ in range(3):
+            with pytest.raises(NodeUnavailable) as caught:
+                await gateway.balance("0x")
+        assert 0 < caught.value.retry_after <= 30
+    assert node.asked.count("eth_getBalance") == 2
 
 
-async def test_a_read_is_tried_three_times_and_no_more():
-    replies = iter([lambda calls: None, lambda calls: http(b"", "502 Bad Gateway"), result("0x7")])
-    value, node = await ask(lambda calls: next(replies)(calls), chain_id)
-    assert value == 7
-    assert len(node.requests) == 3
-
-    asked = []
-    await failure(lambda calls: asked.append(calls), chain_id)
-    assert len(asked) == 3
+# -- on the right chain
 
 
-@pytest.mark.parametrize(
-    ("method", "value"),
-    [
-        ("head", {**BLOCK, "baseFeePerGas": None}),
-        ("head", {key: BLOCK[key] for key in ("number", "hash", "timestamp")}),
-        ("head", {**BLOCK, "hash": "0x12"}),
-        ("block_hash", {**BLOCK, "number": "0x11"}),  # another block than the one asked for
-        ("receipts", {**RECEIPT, "transactionHash": OTHER_HASH}),
-        ("receipts", {**RECEIPT, "status": "0x2"}),
-        ("receipts", {key: RECEIPT[key] for key in RECEIPT if key != "status"}),
-        ("receipts", {**RECEIPT, "logs": [{"address": "0x11", "topics": [], "data": "0x"}]}),
-        ("receipts", {**RECEIPT, "logs": [{"address": ADDRESS, "topics": [HASH] * 5, "data": "0x"}]}),
-        ("receipts", {**RECEIPT, "logs": [{"address": ADDRESS, "topics": ["0x01"], "data": "0x"}]}),
-        ("receipts", {**RECEIPT, "logs": None}),
-        ("transaction_known", {"hash": OTHER_HASH}),
-        ("call", "0x123"),
-        ("code", "0xzz"),
-    ],
-)
-async def test_a_value_of_another_shape_or_of_something_else_is_unavailable(method, value):
-    argument = {"receipts": [HASH], "transaction_known": HASH, "block_hash": 16, "code": ADDRESS}
-    argument["call"] = [Call(ADDRESS, b"")]
-
-    async def question(gateway):
-        return await getattr(gateway, method)(*[argument[method]] if method in argument else [])
-
-    assert isinstance(await failure(result(value), question), NodeUnavailable)
+@pytest.mark.parametrize("stranger", [{"chain_id": 1}, {"genesis": OTHER_GENESIS}])
+async def test_a_node_on_another_chain_is_neither_asked_nor_told_anything(stranger):
+    wrong, right = Node(**stranger), Node()
+    async with gateway_to(wrong, right) as gateway:
+        assert await gateway.balance("0x") == 1
+        assert (await gateway.send([RAW]))[0].result == SendResult.ACCEPTED
+        assert by_alias(gateway)["rpc-1"].error == "wrong-chain"
+    assert set(wrong.asked) == {"eth_chainId", "eth_getBlockByNumber"}
+    assert wrong.taken == []
 
 
-async def test_a_call_that_reverts_is_none_and_its_neighbours_stand():
-    def reply(calls):
-        first, second = calls
-        revert = {"code": 3, "message": "execution reverted", "data": "0x"}
-        return answers({"id": first["id"], "error": revert}, {"id": second["id"], "result": "0x01"})
-
-    found, _ = await ask(reply, lambda gateway: gateway.call([Call(ADDRESS, b"\x01"), Call(ADDRESS, b"\x02", ADDRESS)]))
-    assert found == [None, b"\x01"]
+async def test_with_every_node_on_another_chain_it_says_so_by_alias():
+    async with gateway_to(Node(chain_id=1), Node(chain_id=5)) as gateway:
+        with pytest.raises(WrongChain, match=r"^rpc-1 is on another chain \(chain id 1\)"):
+            await gateway.head()
+        assert (await gateway.send([RAW]))[0].result == SendResult.UNKNOWN
 
 
-async def test_head_and_calls_are_one_request():
-    reply = lambda calls: truthful(calls, {"eth_getBlockByNumber": BLOCK, "eth_call": "0x05"})  # noqa: E731
-    (head, found), node = await ask(reply, lambda gateway: gateway.snapshot([Call(ADDRESS, b"")] * 3))
-    assert (head.number, found) == (16, [b"\x05"] * 3)
-    assert [[call["method"] for call in calls] for calls in node.requests] == [
-        ["eth_getBlockByNumber", "eth_call", "eth_call", "eth_call"]
-    ]
+async def test_without_a_chain_given_the_first_that_answers_decides():
+    first, second = Node(chain_id=5), Node()
+    async with gateway_to(first, second, chain=None) as gateway:
+        assert await gateway.chain_id() == 5
+        first.reply = lambda calls: None
+        with pytest.raises(NodeUnavailable):
+            await gateway.head()
 
 
-async def test_many_questions_make_batches_that_nodes_take():
-    count = 2 * BATCH_ITEMS + 1
-    found, node = await ask(result("0x05"), lambda gateway: gateway.call([Call(ADDRESS, b"")] * count))
-    assert found == [b"\x05"] * count
-    assert [len(calls) for calls in node.requests] == [BATCH_ITEMS, BATCH_ITEMS, 1]
+async def test_a_node_that_was_away_is_shown_its_chain_again():
+    node = Node()
+    async with gateway_to(node) as gateway:
+        await gateway.balance("0x")
+        node.reply = lambda calls: None
+        with pytest.raises(NodeUnavailable):
+            await gateway.balance("0x")
+        node.reply, node.genesis = None, OTHER_GENESIS
+        with pytest.raises(WrongChain):
+            await gateway.balance("0x")
+        node.genesis = GENESIS
+        assert await gateway.balance("0x") == 1
 
 
-async def test_a_node_without_an_opinion_on_tips():
-    found, _ = await ask(error(-32601, "not found"), lambda gateway: gateway.suggested_tip())
-    assert found == 0
+# -- one decision, one node
 
 
-async def test_nothing_to_ask_asks_nothing():
-    found, node = await ask(result("0x1"), lambda gateway: gateway.call([]))
-    assert (found, node.requests) == ([], [])
+async def test_a_decision_is_answered_by_one_node_and_never_by_one_that_is_behind():
+    ahead, behind = Node(head=11), Node(head=10)
+    async with gateway_to(ahead, behind) as gateway:
+        node, head = await gateway.pinned()
+        assert (node.alias, head.number) == ("rpc-1", 11)
+        ahead.reply = lambda calls: None
+        with pytest.raises(NodeUnavailable):
+            await node.balance("0x")  # whoever holds the node begins again
+        with pytest.raises(NodeUnavailable):
+            await gateway.pinned()  # the other one would take a mined transaction for a lost one
+        behind.head = block(11)
+        node, head = await gateway.pinned()
+        assert (node.alias, head.number) == ("rpc-2", 11)
+
+
+async def test_a_lower_block_of_another_hash_is_a_reorg_and_believed():
+    first, second = Node(head=11), Node(head=10)
+    async with gateway_to(first, second) as gateway:
+        await gateway.pinned()
+        first.head = block(12)
+        await gateway.pinned()
+        first.head = second.head = block(11, "0x" + "cc" * 32)
+        assert (await gateway.pinned())[1].number == 11
+        first.head = second.head = block(12, "0x" + "dd" * 32)
+        assert (await gateway.pinned())[1].hash == "0x" + "dd" * 32
+
+
+async def test_a_survey_names_a_node_that_lags_and_reads_leave_it():
+    slow, fresh = Node(head=10), Node(head=14)
+    fresh.balance = 2
+    async with gateway_to(slow, fresh) as gateway:
+        assert await gateway.balance("0x") == 1
+        first, second = await gateway.survey()
+        assert (first.head, first.lag, first.healthy) == (10, 4, False)
+        assert (second.head, second.lag, second.healthy) == (14, 0, True)
+        assert await gateway.balance("0x") == 2
+        slow.head = block(14)
+        assert [one.healthy for one in await gateway.survey()] == [True, True]
+
+
+async def test_a_survey_of_silent_nodes_ends(monkeypatch):
+    node = Node()
+    node.reply = lambda calls: SILENCE
+    async with gateway_to(node, Node(), timeout_seconds=0.2) as gateway, asyncio.timeout(5):
+        assert [one.healthy for one in await gateway.survey()] == [False, True]
+        assert gateway.endpoints()[1].latency_ms is not None
 
 
 # -- sending
 
 
-async def sent(reply, raw=(RAW,), **options):
-    outcomes, node = await ask(reply, lambda gateway: gateway.send(raw), **options)
-    return [outcome.result for outcome in outcomes], node
+def refusing(message):
+    return lambda raw: {"error": {"code": -32000, "message": message}}
 
 
-async def test_bytes_are_accepted_when_the_node_names_their_hash():
-    results, node = await sent(result(transaction_hash(RAW)))
-    assert results == [SendResult.ACCEPTED]
-    assert node.requests[0][0]["params"] == ["0x" + RAW.hex()]
+async def test_signed_bytes_go_to_every_node():
+    nodes = [Node(), Node(), Node()]
+    async with gateway_to(*nodes) as gateway:
+        assert (await gateway.send([RAW]))[0].result == SendResult.ACCEPTED
+        async with asyncio.timeout(5):
+            while not all(node.taken == [RAW] for node in nodes):  # noqa: ASYNC110 - the nodes are told in the background
+                await asyncio.sleep(0.005)
+
+
+async def test_the_first_that_takes_them_is_enough():
+    silent = Node()
+    async with gateway_to(silent, Node(), timeout_seconds=60) as gateway:
+        await gateway.survey()
+        silent.reply = lambda calls: SILENCE
+        async with asyncio.timeout(5):
+            assert (await gateway.send([RAW]))[0].result == SendResult.ACCEPTED
 
 
 @pytest.mark.parametrize(
-    "reply",
+    ("messages", "result"),
     [
-        result(HASH),  # the hash of something else
-        result(None),
-        result("0x"),
-        error(-32000, "a phrase of its own"),
-        error(-32603, "internal error"),
-        lambda calls: answers({"id": 10**6, "result": transaction_hash(RAW)}),
-        lambda calls: answers(*[{"id": calls[0]["id"], "result": transaction_hash(RAW)}] * 2),
-        lambda calls: answers({"id": calls[0]["id"]}),
-        lambda calls: answers(),
-        lambda calls: http(b"garbage"),
-        lambda calls: http(b"", "429 Too Many Requests"),
-        lambda calls: http(b"", "500 Internal Server Error"),
-        lambda calls: http(b"", "401 Unauthorized"),
-        lambda calls: http(b'{"error": {"code": -32600, "message": "nonce too low"}}'),  # of what in the batch?
-        lambda calls: None,  # taken, then the line went dead
+        (["already known", "nonce too low"], SendResult.KNOWN),
+        (["nonce too low", "nonce too low"], SendResult.NONCE_LOW),
+        (["nonce too low", "a phrase of its own"], SendResult.UNKNOWN),
+        (["insufficient funds", None], SendResult.UNKNOWN),
+        (["insufficient funds", "transaction underpriced"], SendResult.UNDERPRICED),
+        (["insufficient funds", "insufficient funds"], SendResult.FUNDS),
     ],
 )
-async def test_a_send_without_a_clear_answer_is_unknown_and_made_once(reply):
-    results, node = await sent(reply)
-    assert results == [SendResult.UNKNOWN]
-    assert len(node.requests) == 1
+async def test_a_refusal_is_sure_only_when_every_node_is(messages, result):
+    nodes = [Node(), Node()]
+    async with gateway_to(*nodes) as gateway:
+        await gateway.survey()
+        for node, message in zip(nodes, messages, strict=True):
+            node.send = refusing(message)
+            if message is None:
+                node.reply = lambda calls: None
+        assert [outcome.result for outcome in await gateway.send([RAW])] == [result]
 
 
-async def test_a_send_that_times_out_is_unknown():
-    results, _ = await sent(lambda calls: SILENCE, timeout_seconds=0.05)
-    assert results == [SendResult.UNKNOWN]
+async def test_each_item_has_the_best_of_its_outcomes():
+    first, second = Node(), Node()
+    one, other = b"\x02one", b"\x02other"
+    first.send = lambda raw: {"result": transaction_hash(raw)} if raw == one else {"error": {"code": 1, "message": "?"}}
+    second.send = lambda raw: (
+        {"result": transaction_hash(raw)} if raw == other else {"error": {"code": 1, "message": "?"}}
+    )
+    async with gateway_to(first, second) as gateway:
+        results = [outcome.result for outcome in await gateway.send([one, other])]
+    assert results == [SendResult.ACCEPTED, SendResult.ACCEPTED]
 
 
-async def test_each_item_of_a_batch_has_its_own_outcome():
-    items = [bytes([2, number]) for number in range(4)]
-
-    def reply(calls):
-        ids = [call["id"] for call in calls]
-        return answers(
-            {"id": ids[3], "error": {"code": -32003, "message": "Insufficient funds for gas * price + value"}},
-            {"id": ids[0], "result": transaction_hash(items[0])},
-            {"id": ids[1], "error": {"code": -32000, "message": "already known"}},
-        )
-
-    results, _ = await sent(reply, items)
-    assert results == [SendResult.ACCEPTED, SendResult.KNOWN, SendResult.UNKNOWN, SendResult.FUNDS]
+async def test_a_node_that_failed_a_moment_ago_is_not_told_while_others_are_well():
+    first, second = Node(), Node()
+    async with gateway_to(first, second) as gateway:
+        await gateway.survey()
+        first.reply = lambda calls: None
+        await gateway.balance("0x")
+        first.reply = None
+        assert (await gateway.send([RAW]))[0].result == SendResult.ACCEPTED
+    assert (first.taken, second.taken) == ([], [RAW])
 
 
-async def test_after_a_lost_batch_the_next_is_not_sent():
-    items = [number.to_bytes(2, "big") for number in range(BATCH_ITEMS + 5)]
-    results, node = await sent(lambda calls: None, items)
-    assert results == [SendResult.UNKNOWN] * len(items)
-    assert len(node.requests) == 1
-
-
-# -- what is never shown
-
-
-KEY = "very-secret-key"
-
-
-@pytest.mark.parametrize(
-    "reply", [lambda calls: None, lambda calls: http(b"", "401 x"), error(-32601, KEY), error(-32603, KEY)]
-)
-async def test_neither_the_url_nor_the_nodes_words_are_shown(reply, caplog):
-    caplog.set_level(logging.DEBUG)
-    async with LyingNode(reply) as node:
-        url = node.url
-        gateway = Gateway(Secret(f"{url}/v2/{KEY}"))
-        with pytest.raises(ClaimwrightError) as caught:
-            await gateway.chain_id()
-        await gateway.send([RAW])
-        await gateway.aclose()
-    assert KEY.encode() in node.headers[0]  # it did reach the wire
-    shown = "".join(traceback.format_exception(caught.value)) + repr(gateway) + caplog.text
-    assert KEY not in shown
-    assert url not in shown
-    assert caught.value.__context__ is None
-
-
-@pytest.mark.parametrize("url", ["", KEY, f"ftp://{KEY}", f"http:///{KEY}", f"http://[{KEY}", f"http://{KEY}:x/"])
-def test_a_url_that_is_none_is_refused_without_quoting_it(url):
+@pytest.mark.parametrize("urls", ["", "http://127.0.0.1:1 very-secret-key", "very-secret-key,http://127.0.0.1:1"])
+def test_a_list_with_anything_but_urls_is_refused_unquoted(urls):
     with pytest.raises(SettingsError) as caught:
-        Gateway(Secret(url))
+        Gateway(Secret(urls))
     assert str(caught.value) == "CLAIMWRIGHT_RPC_URL: is not an http or https URL"
 
 
-async def test_a_borrowed_client_is_not_closed():
-    async with httpx.AsyncClient() as http_client:
-        await Gateway(Secret("http://127.0.0.1:1"), http=http_client).aclose()
-        assert not http_client.is_closed
+# -- what is remembered
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([HASH, ADDRESS, "0x1", "0x"]),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from([*RECEIPT, *BLOCK, "topics", "address", "data"]), inner, max_size=6)
-    ),
-    max_leaves=20,
-)
+def test_a_node_rests_longer_each_time_and_is_well_at_once_when_it_answers():
+    health = Health()
+    for expected in (*PAUSES, PAUSES[-1]):
+        health.failed(100.0, "node-unavailable")
+        assert health.rests(100.0 + expected - 0.01)
+        assert not health.rests(100.0 + expected)
+    health.answered(0.25)
+    assert (health.rests(100.0), health.failures, health.error, health.latency) == (False, 0, None, 0.25)
 
 
-@given(JSON)
-def test_every_reader_gives_a_value_or_says_garbled(value):
-    raw = wire.msgspec.Raw(json.dumps(value).encode())
-    readers = [
-        wire.quantity, wire.data, wire.tx_hash, wire.head, lambda raw: wire.block_hash(raw, 1),
-        lambda raw: wire.transaction_known(raw, HASH), lambda raw: wire.receipt(raw, HASH),
-    ]  # fmt: skip
-    for reader in readers:
-        with contextlib.suppress(wire.Garbled):
-            reader(raw)
+def test_heads_are_forgotten_in_order_and_a_reorg_forgets_what_it_replaced():
+    heads = Heads()
+    for number in range(1000):
+        heads.note(Head(number, f"0x{number}", 0, 0))
+    assert heads.is_behind(Head(998, "0x998", 0, 0))
+    assert heads.is_behind(Head(1, "0xunknown", 0, 0))  # older than what is remembered: nothing speaks for a reorg
+    assert not heads.is_behind(Head(998, "0xother", 0, 0))
+    heads.note(Head(998, "0xother", 0, 0))
+    assert (heads.newest, heads.is_behind(Head(997, "0x997", 0, 0))) == (998, True)
+    assert not heads.is_behind(Head(999, "0x999", 0, 0))
