@@ -22,7 +22,7 @@ from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement
 from issuer.claims.work import ClaimWorker
 from issuer.db import Database
-from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError, WrongChain
+from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError
 from issuer.loops import LONGEST_PAUSE_SECONDS, Step, attempt, every, wait
 from issuer.monitoring.sight import ChainSight
 from issuer.reconcile.repair import Repairs
@@ -69,7 +69,7 @@ class ChainRoom:
         self._away = False
         sender, claim_signer = signers(settings)
         self._signs = (sender.address, claim_signer.address)
-        self.gateway = Gateway(settings.rpc_urls[0])
+        self.gateway = Gateway(settings.rpc_urls, chain=(self.chain_id, self.deployment.genesis_hash))
         self._lane = LaneKeeper(shared.db, self.gateway, sender, chain_id=self.chain_id, profile=self.profile)
         revocations = Revocations(
             shared.db, self.gateway, self._lane, self.at.claim_issuer, batch_size=shared.batch_size
@@ -182,9 +182,6 @@ class ChainRoom:
             self._sent.set()
 
     async def _check_chain(self) -> None:
-        chain_id, genesis = await self.gateway.chain_id(), await self.gateway.genesis_hash()
-        if chain_id != self.chain_id or genesis != self.deployment.genesis_hash:
-            raise WrongChain("the node is on another chain than the deployment file; check CLAIMWRIGHT_RPC_URL")
         sender, claim_signer = self._signs
         problems = await check_deployment(self.gateway, self.deployment, sender=sender, claim_signer=claim_signer)
         if problems:

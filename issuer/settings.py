@@ -135,7 +135,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
 class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     """`claimwright deploy`: the one command that needs the deployer's key."""
 
-    rpc_url: Secret = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
+    rpc_urls: tuple[Secret, ...] = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
     chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
     deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
     deployer_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEYSTORE", default=None)

@@ -1,12 +1,12 @@
 """The way to a chain: several nodes, any of which may be down, slow, behind, or on another chain.
 
 Reads go to one node for as long as it serves, and to the next when it does not; a read that no node answers is tried
-three times. Signed bytes go to every node that is well: one that takes them is enough. A node is shown its chain before
-it is used, and again after it was away. Nodes are known by alias (`rpc-1`, in the order of the setting), never by URL.
+three times. Signed bytes go to every node that is well: one that takes them is enough. A node is asked for its chain
+before work goes to it, and again when it was away. Nodes are known by alias, `rpc-1` being the first of the setting,
+and never by URL.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -52,22 +52,22 @@ class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Gateway(Reads):
-    """`rpc_urls`: one or more, separated by spaces or commas. `chain`: chain id and genesis hash that they must have.
+    """`rpc_urls`: one or more. `chain`: the chain id and genesis hash that they must have.
 
     Without `chain` the first node that answers decides. Raises `WrongChain` when all that answer are on another one.
     """
 
     def __init__(
         self,
-        rpc_urls: Secret,
+        rpc_urls: Secret | Sequence[Secret],
         *,
         chain: tuple[int, str] | None = None,
         timeout_seconds: float = 5.0,
         http: httpx.AsyncClient | None = None,
     ) -> None:
-        urls = re.split(r"[\s,]+", rpc_urls.reveal().strip())
+        urls = [rpc_urls] if isinstance(rpc_urls, Secret) else rpc_urls
         self._nodes = tuple(
-            Endpoint(Secret(url), f"rpc-{number}", timeout_seconds=timeout_seconds, http=http)
+            Endpoint(url, f"rpc-{number}", timeout_seconds=timeout_seconds, http=http)
             for number, url in enumerate(urls, 1)
         )
         self._current = self._nodes[0]
@@ -151,7 +151,8 @@ class Gateway(Reads):
             failures: list[ChainError] = []
             for node in self._in_order():
                 try:
-                    await self._admit(node)
+                    if node is not self._current or not node.admitted:
+                        await self._check(node)
                     answer = await ask(node)
                 except (NodeUnavailable, WrongChain, NodeRefused) as error:
                     if isinstance(error, NodeRefused) and error.rpc_code is not None:
@@ -179,17 +180,18 @@ class Gateway(Reads):
         now = time.monotonic()
         return all(node.health.must_wait(now) for node in self._nodes)
 
-    async def _admit(self, node: Endpoint) -> None:
-        """Is it on our chain? Asked before it is used and again after each failure. Raises `WrongChain`."""
-        if node.admitted:
-            return
+    async def _check(self, node: Endpoint) -> None:
+        """Is it on our chain? Raises `WrongChain`."""
         found = await node.identity()
         self._chain = self._chain or found
         if found != self._chain:
             if node.health.error != WrongChain.code:
                 log.error("endpoint_on_another_chain", endpoint=node.alias, chain_id=found[0])
             node.exclude(WrongChain.code)
-            raise WrongChain(f"{node.alias} is on another chain (chain id {found[0]}) than it should be")
+            raise WrongChain(
+                f"{node.alias} is on another chain (chain id {found[0]}, genesis {found[1]}) than the deployment file; "
+                "check CLAIMWRIGHT_RPC_URL"
+            )
         node.admitted = True
 
     async def _forward(self, node: Endpoint) -> tuple[Endpoint, Head]:
@@ -203,14 +205,15 @@ class Gateway(Reads):
 
     async def _offer(self, node: Endpoint, raw: Sequence[bytes]) -> list[SendOutcome]:
         try:
-            await self._admit(node)
+            if not node.admitted:
+                await self._check(node)
         except ChainError:
             return [SendOutcome(SendResult.UNKNOWN)] * len(raw)
         return await node.send(raw)
 
     async def _visit(self, node: Endpoint) -> None:
         try:
-            await self._admit(node)
+            await self._check(node)
             await node.head()
         except ChainError:
             pass  # its health says so

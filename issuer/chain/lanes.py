@@ -183,14 +183,16 @@ class LaneKeeper:
 
     async def _check_nonce(self, lease: Lease, waiting: Sequence[Transaction]) -> None:
         """A nonce that the chain has used up without one of our hashes belongs to somebody else: stop signing."""
-        used = await self._gateway.nonce(self._sender.address)
+        # Of one node: the nonce of one and the receipts of another, a block behind, would accuse a stranger.
+        node, _ = await self._gateway.pinned()
+        used = await node.nonce(self._sender.address)
         ours = [transaction for transaction in waiting if transaction.nonce < used]
         if not ours:
             return
         async with self._db.read() as session:
             attempts = await store.attempts(session, [transaction.id for transaction in ours])
         hashes = [attempt.hash for rows in attempts.values() for attempt in rows]
-        found = {receipt.tx_hash for receipt in await self._gateway.receipts(hashes) if receipt is not None}
+        found = {receipt.tx_hash for receipt in await node.receipts(hashes) if receipt is not None}
         for transaction in ours:
             if not found & {attempt.hash for attempt in attempts[transaction.id]}:
                 reason = f"nonce {transaction.nonce} was used by a transaction that is not ours"

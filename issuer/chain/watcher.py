@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import crashpoint, metrics
 from issuer.chain import rules, store
 from issuer.chain.gateway import Gateway, Head, Receipt
+from issuer.chain.reads import Reads
 from issuer.chain.rules import ChainProfile, TxStatus
 from issuer.chain.tables import Attempt, Transaction
 from issuer.clock import now as clock_now
@@ -68,8 +69,8 @@ class Watcher:
             attempts = await store.attempts(session, open_ids)
         if not open_ids:
             return 0
-        head = await self._gateway.head()
-        sightings = await self._sight(attempts)
+        node, head = await self._gateway.pinned()
+        sightings = await self._sight(node, attempts)
         if any(sighting.receipt for sighting in sightings.values()):
             crashpoint.reached("receipt.seen")
         left = 0
@@ -82,14 +83,14 @@ class Watcher:
                 crashpoint.reached("receipt.committed")
         return left
 
-    async def _sight(self, attempts: dict[str, list[Attempt]]) -> dict[str, Sighting]:
+    async def _sight(self, node: Reads, attempts: dict[str, list[Attempt]]) -> dict[str, Sighting]:
         """Receipts are looked for under every attempt's hash: the old one may be the one that was mined."""
         hashes = [attempt.hash for rows in attempts.values() for attempt in rows]
-        found = {receipt.tx_hash: receipt for receipt in await self._gateway.receipts(hashes) if receipt is not None}
+        found = {receipt.tx_hash: receipt for receipt in await node.receipts(hashes) if receipt is not None}
         blocks: dict[int, str | None] = {}
         for receipt in found.values():
             if receipt.block_number not in blocks:
-                blocks[receipt.block_number] = await self._gateway.block_hash(receipt.block_number)
+                blocks[receipt.block_number] = await node.block_hash(receipt.block_number)
         sightings = {}
         for transaction_id, rows in attempts.items():
             seen = next((found[row.hash] for row in rows if row.hash in found), None)

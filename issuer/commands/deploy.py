@@ -38,7 +38,7 @@ def deploy(chain_id: int | None, as_json: bool) -> None:
 
 async def _deploy(loaded: DeploySettings) -> Deployment:
     deployer = load_signer(loaded.deployer, chain_ids=[loaded.chain_id])
-    gateway = Gateway(loaded.rpc_url)
+    gateway = Gateway(loaded.rpc_urls)
     try:
         return await deploy_contracts(
             gateway,

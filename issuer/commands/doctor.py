@@ -9,8 +9,8 @@ import msgspec
 
 from issuer import migrations
 from issuer.chain.deploy import Deployment, check_deployment
-from issuer.chain.gateway import Gateway
-from issuer.chain.signer import Signer
+from issuer.chain.gateway import EndpointStatus, Gateway
+from issuer.chain.signer import Signer, checked_sign
 from issuer.chain_room import signers
 from issuer.commands.common import as_json, run, show
 from issuer.db import Database
@@ -19,6 +19,7 @@ from issuer.providers import registry
 from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, StoreSettings, load
 
 LOW_WEI = 5 * 10**16
+PROBE = b"Claimwright asks whether this key signs; what it signs here is neither a transaction nor a claim"
 _ETHER = 10**18
 
 
@@ -76,23 +77,55 @@ async def _store() -> str:
 
 async def _chain(settings: ChainSettings) -> list[Finding]:
     of = f"chain {settings.chain_id}"
-    gateway = Gateway(settings.rpc_urls[0])
+    gateway = Gateway(settings.rpc_urls, chain=_expected(settings))
     try:
+        nodes = [_node(of, one) for one in await gateway.survey()]
         reached = await _finding(of, lambda: _right_chain(gateway, settings))
         if not reached.ok:
-            return [reached]
+            return [*nodes, reached]
         try:
             sender, claim_signer = signers(settings)
         except ClaimwrightError as error:
-            return [reached, Finding(f"{of} signers", False, error.message)]
+            return [*nodes, reached, Finding(f"{of} signers", False, error.message)]
         return [
+            *nodes,
             reached,
-            Finding(f"{of} signers", True, f"sender {sender.address}, claim signer {claim_signer.address}"),
+            await _finding(f"{of} sender", lambda: _signature(sender)),
+            await _finding(f"{of} claim signer", lambda: _signature(claim_signer)),
             await _finding(f"{of} deployment", lambda: _deployment(gateway, settings, sender, claim_signer)),
             await _finding(f"{of} balance", lambda: _balance(gateway, sender)),
         ]
     finally:
         await gateway.aclose()
+
+
+def _expected(settings: ChainSettings) -> tuple[int, str] | None:
+    """What the deployment file says of its chain, which an endpoint must be on; None without one."""
+    try:
+        deployment = Deployment.load(settings.deployment_file)
+    except ClaimwrightError:
+        return None  # told by a check of its own
+    return deployment.chain_id, deployment.genesis_hash
+
+
+def _node(of: str, status: EndpointStatus) -> Finding:
+    name = f"{of} {status.alias}"
+    if status.error == WrongChain.code:
+        return Finding(name, False, "is on another chain than the deployment file; check CLAIMWRIGHT_RPC_URL")
+    if status.error is not None:
+        return Finding(name, False, f"does not serve ({status.error}); check CLAIMWRIGHT_RPC_URL, or its provider")
+    if not status.healthy:
+        return Finding(name, False, f"is {status.lag} blocks behind the others, at {status.head}")
+    return Finding(name, True, f"block {status.head}, answers in {status.latency_ms} ms")
+
+
+async def _signature(signer: Signer) -> str:
+    """A signature that nothing accepts, to see that the key is there and the one that it should be."""
+    try:
+        await checked_sign(signer, PROBE)
+    finally:
+        await signer.aclose()
+    return f"{signer.address}, signs"
 
 
 async def _right_chain(gateway: Gateway, settings: ChainSettings) -> str:

@@ -163,7 +163,8 @@ async def test_a_doctor_finds_nothing_wrong_with_it(stack):
     assert (code, err) == (0, "")
     assert set(found.values()) == {"ok"}
     assert list(found) == [
-        "api settings", "store", "daemon settings", "chain", "signers", "deployment", "balance", "persona sandbox",
+        "api settings", "store", "daemon settings", "chain 31337 rpc-1", "chain 31337", "chain 31337 sender",
+        "chain 31337 claim signer", "chain 31337 deployment", "chain 31337 balance", "persona sandbox",
     ]  # fmt: skip
 
 
@@ -242,7 +243,7 @@ async def test_a_doctor_says_what_is_wrong_and_what_to_do(stack, tmp_path):
     poor = stack.daemon_settings() | {"CLAIMWRIGHT_DEPLOYMENT_FILE": str(tmp_path / "none.json")}
     code, out, _ = await claimwright({**poor, **stack.api_settings()}, "doctor")
     assert code == 1
-    (line,) = [line for line in out.splitlines() if line.startswith("deployment")]
+    (line,) = [line for line in out.splitlines() if line.startswith("chain 31337 deployment")]
     assert "wrong" in line
     assert line.endswith("run `claimwright deploy`")
 
