@@ -9,6 +9,7 @@ from issuer.cases import people
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import rules as chain_rules
+from issuer.chain.gateway import Gateway
 from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
@@ -16,6 +17,7 @@ from issuer.errors import LaneHeld, ProviderUnavailable
 from issuer.history import History
 from issuer.inbox.tables import InboxEvent
 from issuer.providers.protocol import Outcome
+from issuer.secrets import Secret
 from tests.integration.engine.conftest import CHAIN_ID, ETHER, Engine, rpc
 
 
@@ -183,11 +185,12 @@ async def test_a_lost_webhook_costs_time_not_correctness(engine: Engine) -> None
 
 async def test_a_chain_that_is_down_delays_the_claim_and_keeps_the_decision(engine: Engine) -> None:
     case = await engine.open_case()
-    url, engine.gateway._url = engine.gateway._url, engine.gateway._url.copy_with(port=1)
+    up, engine.gateway = engine.gateway, Gateway(Secret("http://127.0.0.1:1"))
     await engine.ring(case, Outcome.APPROVED)
     assert (await engine.case(case)).status == CaseStatus.APPROVED
     assert await engine.claims_of(case) == []
-    engine.gateway._url = url
+    await engine.gateway.aclose()
+    engine.gateway = up
     await engine.cases.sweep()
     await engine.settle()
     assert await engine.is_verified(case.wallet)
@@ -195,9 +198,10 @@ async def test_a_chain_that_is_down_delays_the_claim_and_keeps_the_decision(engi
 
 async def test_an_event_after_the_outage_does_not_hide_that_the_claim_is_missing(engine: Engine) -> None:
     case = await engine.open_case()
-    url, engine.gateway._url = engine.gateway._url, engine.gateway._url.copy_with(port=1)
+    up, engine.gateway = engine.gateway, Gateway(Secret("http://127.0.0.1:1"))
     await engine.ring(case, Outcome.APPROVED)
-    engine.gateway._url = url
+    await engine.gateway.aclose()
+    engine.gateway = up
     await engine.ring(case, Outcome.APPROVED)
     await engine.cases.sweep()
     await engine.settle()
