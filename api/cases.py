@@ -23,6 +23,7 @@ from api.schemas import (
 from api.services import Services
 from issuer import history
 from issuer.cases import store
+from issuer.cases.challenges import Proof
 from issuer.cases.levels import LEVELS, level
 from issuer.cases.opening import NewCase, Opened, Request
 from issuer.cases.rules import CaseStatus
@@ -164,9 +165,12 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
         reference=inputs.reference(data.reference),
         redirect_url=inputs.redirect_url(data.redirect_url, settings),
         prefill=data.prefill,
+        proof=None if data.proof is None else Proof(message=data.proof.message, signature=data.proof.signature),
     )
-    if not all(map(is_local, new.chain_ids)):
-        raise WalletNotProved("on a live chain the wallet's owner must sign first, which is not supported yet")
+    if new.proof is None and not all(map(is_local, new.chain_ids)):
+        raise WalletNotProved(
+            "on a live chain the wallet's owner must sign first; POST /v1/subjects/{wallet}/challenge gives what"
+        )
     return new
 
 

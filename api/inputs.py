@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from eth_utils.address import to_checksum_address
 
+from issuer.cases.ownership import is_domain
 from issuer.errors import InvalidInput, NotFound
 from issuer.settings import ApiSettings
 
@@ -71,10 +72,23 @@ def redirect_url(text: str | None, settings: ApiSettings) -> str | None:
     plain = parts.scheme == "http" and host in _LOOPBACK and settings.env != "production"
     if parts.scheme != "https" and not plain:
         raise InvalidInput("redirect_url", "must be https")
-    allowed = {name.lower() for name in re.split(r"[\s,]+", settings.redirect_hosts) if name}
-    if allowed and host not in allowed:
+    if not _is_allowed(host, settings):
         raise InvalidInput("redirect_url", "names a host that is not allowed here")
     return text
+
+
+def domain(text: str, settings: ApiSettings) -> str:
+    """The dapp's host as a wallet will show it: one that people may be sent back to."""
+    if not is_domain(text):
+        raise InvalidInput("domain", "must be a host in lower case, with its port if it has one of its own")
+    if not _is_allowed(text.partition(":")[0], settings):
+        raise InvalidInput("domain", "names a host that is not allowed here")
+    return text
+
+
+def _is_allowed(host: str, settings: ApiSettings) -> bool:
+    allowed = {name.lower() for name in re.split(r"[\s,]+", settings.redirect_hosts) if name}
+    return not allowed or host in allowed
 
 
 def idempotency_key(text: str | None) -> str | None:

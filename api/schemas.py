@@ -22,6 +22,33 @@ Wallet = Annotated[
 ]
 
 
+class ProofBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A challenge that the wallet's owner signed."""
+
+    message: Annotated[str, Meta(max_length=2000, description="As the challenge gave it, to the byte.")]
+    signature: Annotated[str, Meta(max_length=132, description="`personal_sign` of it: 0x and 65 bytes.")]
+
+    def __repr__(self) -> str:
+        return "ProofBody(***)"
+
+
+class AskForChallenge(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the owner of a wallet is to be asked to sign."""
+
+    level: Annotated[str, Meta(description="One of GET /v1/levels.", examples=["basic"])]
+    domain: Annotated[str, Meta(description="Your dapp's host, which the wallet will show.", examples=["dapp.example"])]
+    chain_ids: Annotated[
+        list[int] | None, Meta(description="Chains that the case will be for. Default: every configured one.")
+    ] = None
+
+
+class ChallengeView(msgspec.Struct, frozen=True, kw_only=True):
+    """Have `message` signed with `personal_sign` before `ends_at`, then send both as `proof` of POST /v1/cases."""
+
+    message: str
+    ends_at: datetime
+
+
 class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request to have the holder of a wallet checked at a level."""
 
@@ -39,6 +66,10 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = None
     prefill: Annotated[
         dict[str, Any] | None, Meta(description="Handed to the provider as it is; never stored, never logged.")
+    ] = None
+    proof: Annotated[
+        ProofBody | None,
+        Meta(description="Needed on live chains: POST /v1/subjects/{wallet}/challenge gives what to sign."),
     ] = None
 
 

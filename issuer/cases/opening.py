@@ -15,7 +15,8 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 
 from issuer import history
-from issuer.cases import store
+from issuer.cases import challenges, store
+from issuer.cases.challenges import Proof
 from issuer.cases.rules import OPEN, CaseStatus
 from issuer.cases.tables import Case, CaseRequest
 from issuer.clock import now as clock_now
@@ -53,6 +54,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     redirect_url: str | None = None
     prefill: Mapping[str, object] | None = None
+    proof: Proof | None = None
 
     def __repr__(self) -> str:
         return f"NewCase(level={self.level!r})"
@@ -100,7 +102,7 @@ class Opener:
     async def open(self, new: NewCase, request: Request | None = None) -> Opened:
         """Make a case and its check, or find the case that the same request made before and give a way in again.
 
-        Raises `IdempotencyMismatch`.
+        Raises `IdempotencyMismatch`, and `WalletNotProved` for a proof that does not hold.
         """
         try:
             case = await self._insert(new, request)
@@ -149,6 +151,8 @@ class Opener:
                 chain_ids=list(new.chain_ids),
                 reference=new.reference,
                 redirect_url=new.redirect_url,
+                proof_message=None if new.proof is None else new.proof.message,
+                proof_signature=None if new.proof is None else new.proof.signature,
                 provider=new.provider,
                 environment=new.environment,
                 template=new.template,
@@ -159,6 +163,17 @@ class Opener:
                 created_at=now,
                 updated_at=now,
             )
+            if new.proof is not None:
+                await challenges.redeem(
+                    session,
+                    new.proof,
+                    tenant_id=new.tenant_id,
+                    case_id=case.id,
+                    wallet=new.wallet,
+                    level=new.level,
+                    chain_ids=new.chain_ids,
+                    at=now,
+                )
             session.add(case)
             await session.flush()
             history.record(session, case_id=case.id, at=now, source=None, target=CaseStatus.CREATED, cause="request")

@@ -34,7 +34,8 @@ class Case(Base):
     """`wallet` is EIP-55. `reference` is the dapp's own word; `check_ref` the provider's id once the check exists.
 
     `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
-    decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued.
+    decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued. `proof_…`
+    is what the wallet's owner signed, which a live chain needs.
     """
 
     __tablename__ = "cases"
@@ -61,6 +62,8 @@ class Case(Base):
     reasons: Mapped[list[str]] = mapped_column(default=list)
     evidence_at: Mapped[datetime | None]
     person_ruling: Mapped[str | None] = mapped_column(sa.String(32))
+    proof_message: Mapped[str | None] = mapped_column(sa.String(2000))
+    proof_signature: Mapped[str | None] = mapped_column(sa.String(132))
     redacted_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime]
     created_at: Mapped[datetime]

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
+from issuer.cases import ownership
 from issuer.cases.evidence import is_proved, locked_case
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
@@ -16,6 +17,7 @@ from issuer.chain import contracts
 from issuer.chain.contracts import Authorization
 from issuer.chain.gateway import Gateway, Head
 from issuer.chain.lanes import MAX_UNMINED, LaneKeeper
+from issuer.chain.rules import is_local
 from issuer.chain.signer import Signer, checked_sign
 from issuer.chain.tables import Transaction, TransactionClaim
 from issuer.chain.transactions import Plan
@@ -109,6 +111,7 @@ class Issues:
             and claim.validity_seconds == level.validity_seconds
             and claim.chain_id in case.chain_ids
             and may_reach(case.environment, claim.chain_id)
+            and _is_asked_for(case, claim.chain_id)
             and claim.onchain_id == "0x" + rules.onchain_id(self._at.claim_issuer, int(claim.topic)).hex()
         )
 
@@ -260,6 +263,13 @@ class Issues:
                 if claim.status == ClaimStatus.QUEUED:
                     log.error("decision_not_proved", claim_id=claim.id, case_id=claim.case_id)
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause="decision_not_proved")
+
+
+def _is_asked_for(case: Case, chain_id: int) -> bool:
+    """On a live chain the wallet's owner asked for it with a signature; on a local one nobody need."""
+    return is_local(chain_id) or ownership.covers(
+        case.proof_message, case.proof_signature, wallet=case.wallet, level=case.level, chain_ids=[chain_id]
+    )
 
 
 def _stands(claim: Claim, onchain: contracts.ClaimInput | None, epoch: int) -> bool:

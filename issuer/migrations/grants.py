@@ -37,6 +37,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "subjects": ((READ, ADD), (READ,)),
     "transaction_claims": ((), (READ, ADD, CHANGE)),
     "transactions": ((), (READ, ADD, CHANGE)),
+    "wallet_challenges": ((READ, ADD, CHANGE, DROP), ()),
 }
 QUEUE_TABLES = re.compile(r"^pgqueuer")
 _ROLE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
