@@ -1,0 +1,212 @@
+"""From queued claims to mined ones: how many a second, beside the naive way and beside the chain alone.
+
+    benchmarks/run issue [--store sqlite|postgresql] [--form signed|hosted] [--claims 10000] [--stored 0] --json
+
+Ours: cases stood as approved with queued claims before; the clock runs from the start of the daemon's process to its
+own record of the last `mined`. Then the chain is put back to where it was, and the limit is measured: the very
+transactions that the daemon made, signed beforehand, sent raw in order, until their receipts are read. The naive way:
+web3's AsyncWeb3, one transaction for each claim, its receipt awaited before the next (30 claims, all of one signed
+claim each, whatever `--form` says).
+
+The chain is anvil with `--block-time 1 --gas-limit 3000000000`. `--stored` puts that many confirmed claims into the
+store first, to show whether a claim costs more among many.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+
+from benchmarks.ledger import BLOCK_GAS, BLOCK_SECONDS, CHAIN_ID, LEVEL, TOPIC, Chain, Ledger, chain
+from issuer.chain.tables import Attempt, Transaction, TransactionClaim
+from issuer.claims.rules import HOSTED, SIGNED, ClaimStatus
+from issuer.claims.tables import Claim
+from issuer.history import History
+from scripts.ground import ROOT, base_environment
+from tests.stores import fresh_store
+
+NAIVE_CLAIMS = 30
+SENT_TOGETHER = 10  # raw transactions in one request, which keeps a request under a megabyte
+PATIENCE_SECONDS = 600.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--form", choices=[SIGNED, HOSTED], default=SIGNED)
+    parser.add_argument("--claims", type=int, default=10_000)
+    parser.add_argument("--stored", type=int, default=0, help="confirmed claims that are in the store already")
+
+
+def main(args: argparse.Namespace) -> int:
+    with fresh_store(args.store) as url, tempfile.TemporaryDirectory(prefix="claimwright-issue-") as folder:
+        result = asyncio.run(_measure(args, url, Path(folder)))
+    if not args.json:
+        for name, value in result.items():
+            print(f"{name:28} {value}")
+    print(json.dumps({"benchmark": "issue"} | result))
+    return 0
+
+
+async def _measure(args: argparse.Namespace, database_url: str, folder: Path) -> dict[str, Any]:
+    async with chain(folder) as where:
+        ledger = Ledger(database_url, where, folder)
+        try:
+            await ledger.fill(args.stored)
+            wallets = await ledger.queue(args.claims, args.form)
+            before = await where.rpc("evm_snapshot")
+            naive = await _naive(where)
+            await where.rpc("evm_revert", before)
+            before = await where.rpc("evm_snapshot")
+            ours = await _ours(ledger, args.claims, folder)
+            assert await where.verified(wallets) == args.claims, "the registry does not know all of them"
+            raw = await _sent(ledger)
+            await where.rpc("evm_revert", before)
+            limit_seconds = await _limit(where, raw)
+        finally:
+            await ledger.db.aclose()
+    rate, limit = args.claims / ours["seconds"], args.claims / limit_seconds
+    return {
+        "store": args.store,
+        "form": args.form,
+        "claims": args.claims,
+        "stored": args.stored,
+        "claims_per_second": round(rate, 1),
+        "naive_per_second": round(naive, 2),
+        "times_naive": round(rate / naive, 1),
+        "limit_per_second": round(limit, 1),
+        "share_of_limit": round(rate / limit, 3),
+        "transactions": len(raw),
+        "block_seconds": BLOCK_SECONDS,
+        "block_gas": BLOCK_GAS,
+        **{name: value for name, value in ours.items() if name != "seconds"},
+    }
+
+
+async def _ours(ledger: Ledger, count: int, folder: Path) -> dict[str, Any]:
+    """Seconds until all are mined, and what the daemon took for it."""
+    node = psutil.Process(ledger.chain.pid)
+    node_before = _cpu(node)
+    with (folder / "daemon.log").open("w+") as said:
+        started = datetime.now(UTC)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "issuer", "daemon"],
+            cwd=ROOT,
+            env=base_environment() | ledger.daemon_settings(),
+            stdout=said,
+            stderr=said,
+        )
+        daemon = psutil.Process(process.pid)
+        memory: list[float] = []
+        try:
+            until = time.monotonic() + PATIENCE_SECONDS
+            while await _any_left(ledger):
+                if process.poll() is not None or time.monotonic() > until:
+                    said.seek(0)
+                    raise RuntimeError(f"the daemon did not issue all claims:\n{said.read()[-2000:]}")
+                memory.append(daemon.memory_info().rss / 2**20)
+                await asyncio.sleep(0.25)
+            cpu, node_cpu = _cpu(daemon), _cpu(node) - node_before
+        finally:
+            process.terminate()
+            process.wait(20)
+    async with ledger.db.read() as session:
+        mined = sa.select(sa.func.max(History.at), sa.func.count()).where(History.target == ClaimStatus.MINED)
+        last, rows = (await session.execute(mined)).one()
+        transactions = await session.scalar(sa.select(sa.func.count(sa.distinct(TransactionClaim.transaction_id))).join(
+            Transaction, Transaction.id == TransactionClaim.transaction_id).join(
+            Attempt, Attempt.transaction_id == Transaction.id).where(Attempt.max_fee_per_gas > 1))  # fmt: skip
+    assert rows == count, f"{rows} claims were mined, not {count}"
+    assert await ledger.chain.gateway.nonce(ledger.chain.sender) == transactions, "a nonce is not accounted for"
+    return {
+        "seconds": (last - started).total_seconds(),
+        "daemon_cpu_ms_per_claim": round(cpu / count * 1000, 3),
+        "node_cpu_ms_per_claim": round(node_cpu / count * 1000, 3),
+        "rss_mb_early": round(memory[len(memory) // 4], 1),
+        "rss_mb_end": round(memory[-1], 1),
+    }
+
+
+async def _any_left(ledger: Ledger) -> bool:
+    """A look that costs the store nothing."""
+    waiting = (ClaimStatus.QUEUED, ClaimStatus.SIGNED)
+    async with ledger.db.read() as session:
+        found = sa.select(Claim.id).where(Claim.chain_id == CHAIN_ID, Claim.status.in_(waiting)).limit(1)
+        return await session.scalar(found) is not None
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def _sent(ledger: Ledger) -> list[bytes]:
+    """What the daemon put on the wire, in order."""
+    async with ledger.db.read() as session:
+        statement = (
+            sa.select(Attempt.raw)
+            .join(Transaction, Transaction.id == Attempt.transaction_id)
+            .where(Attempt.max_fee_per_gas > 1)
+            .order_by(Transaction.nonce)
+        )
+        return list(await session.scalars(statement))
+
+
+async def _limit(where: Chain, raw: list[bytes]) -> float:
+    """Seconds from the first byte sent to the last receipt read."""
+    from issuer.chain.eip1559 import transaction_hash
+
+    hashes = [transaction_hash(item) for item in raw]
+    began = time.perf_counter()
+    for start in range(0, len(raw), SENT_TOGETHER):
+        await where.gateway.send(raw[start : start + SENT_TOGETHER])
+    while (await where.gateway.receipts(hashes[-1:]))[0] is None:
+        await asyncio.sleep(0.02)
+    for start in range(0, len(hashes), SENT_TOGETHER):
+        receipts = await where.gateway.receipts(hashes[start : start + SENT_TOGETHER])
+        assert all(receipt is not None and receipt.succeeded for receipt in receipts)
+    return time.perf_counter() - began
+
+
+async def _naive(where: Chain) -> float:
+    """Claims a second as one writes it first."""
+    from eth_account import Account
+    from web3 import AsyncHTTPProvider, AsyncWeb3
+
+    from benchmarks.ledger import _wallet
+    from issuer.chain.abi import artifact
+    from issuer.claims import rules
+
+    web3 = AsyncWeb3(AsyncHTTPProvider(where.url))
+    try:
+        sender, signer = Account.from_key(where.sender_key), Account.from_key(where.claim_signer_key)
+        issuer = web3.eth.contract(address=where.contracts["ClaimIssuer"], abi=artifact("ClaimIssuer").abi)
+        factory = web3.eth.contract(address=where.contracts["IdentityFactory"], abi=artifact("IdentityFactory").abi)
+        domain = rules.domain_separator(CHAIN_ID, issuer.address)
+        began = time.perf_counter()
+        for number in range(NAIVE_CLAIMS):
+            wallet = _wallet(f"naive {number}")
+            identity = await factory.functions.predict(wallet, issuer.address).call()
+            now = (await web3.eth.get_block("latest"))["timestamp"]
+            word = rules.Word(
+                epoch=0, issued_at=now, expires_at=now + LEVEL.validity_seconds, commitment=bytes(21)
+            ).pack()
+            digest = rules.claim_digest(domain=domain, identity=identity, topic=TOPIC, word=word)
+            signed = Account.unsafe_sign_hash(digest, signer.key)
+            signature = rules.compact_signature(signed.r, signed.s, signed.v - 27)
+            call = issuer.functions.onboard([(wallet, [(TOPIC, rules.SCHEME_ECDSA, signature, word, "")])])
+            nonce = await web3.eth.get_transaction_count(sender.address)
+            transaction = await call.build_transaction({"from": sender.address, "nonce": nonce, "gas": 3_000_000})
+            sent = await web3.eth.send_raw_transaction(sender.sign_transaction(transaction).raw_transaction)
+            receipt = await web3.eth.wait_for_transaction_receipt(sent)
+            assert receipt["status"] == 1
+        return NAIVE_CLAIMS / (time.perf_counter() - began)
+    finally:
+        await web3.provider.disconnect()
