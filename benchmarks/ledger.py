@@ -1,4 +1,4 @@
-"""A chain and a store as a busy issuer has them: contracts deployed, and any number of approved cases with their claims.
+"""A chain and a store as a busy issuer has them: contracts, and any number of approved cases with their claims.
 
 What a daemon would have made one by one is made here in bulk: the decisions are sealed with the daemon's own key and
 the salts too, so that nothing of a claim's way out is spared.
@@ -72,7 +72,7 @@ class Chain:
         answers = await self.gateway.call([contracts.is_verified(registry, wallet, TOPIC) for wallet in wallets])
         return sum(contracts.decode_bool(answer) for answer in answers)
 
-    async def rpc(self, method: str, *params: object) -> Any:
+    async def rpc(self, method: str, *params: object) -> object:
         return await asyncio.to_thread(rpc, self.url, method, *params)
 
 
@@ -84,9 +84,7 @@ async def chain(folder: Path) -> AsyncIterator[Chain]:
         gateway = Gateway(Secret(anvil.url), timeout_seconds=60)
         try:
             for key in (deployer, keys[0]):
-                await asyncio.to_thread(
-                    rpc, anvil.url, "anvil_setBalance", LocalSigner(key).address, hex(FUNDS_WEI)
-                )
+                await asyncio.to_thread(rpc, anvil.url, "anvil_setBalance", LocalSigner(key).address, hex(FUNDS_WEI))
             deployment = await deploy(
                 gateway,
                 LocalSigner(deployer),

@@ -66,6 +66,7 @@ class ChainRoom:
         self._work = asyncio.Event()  # something to sign
         self._sent = asyncio.Event()  # something to watch
         self._idle = True
+        self._left = 0
         self._away = False
         sender, claim_signer = signers(settings)
         self._signs = (sender.address, claim_signer.address)
@@ -165,16 +166,15 @@ class ChainRoom:
                 await wait(pause, self._stop)
 
     async def _look(self) -> None:
-        before = self._idle
-        left = await self._watcher.look()
-        self._idle = left == 0
-        if self._idle and not before:
-            self._work.set()  # claims that gathered behind the last transaction can go now
+        before, self._left = self._left, await self._watcher.look()
+        self._idle = self._left == 0
+        if self._left < before:
+            self._work.set()  # claims that gathered behind those transactions can go now
 
     async def _pump(self, *, resend: bool) -> None:
         if not await self._lane.ensure():
             return
-        if await self._lane.unmined():
+        if (await self._lane.in_flight()).count:
             self._sent.set()
             if resend:
                 await self._lane.resend(await self.gateway.head())

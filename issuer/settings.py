@@ -127,7 +127,7 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     decision_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DECISION_KEYS")
     data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
     hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
-    batch_size: Annotated[int, Meta(ge=1, le=40)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=20)
+    batch_size: Annotated[int, Meta(ge=1, le=200)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=200)
     crash_at: str | None = msgspec.field(name="CLAIMWRIGHT_CRASH_AT", default=None)
     chains: tuple[ChainSettings, ...] = msgspec.field(name="chains", default=())  # filled in by `load`
 

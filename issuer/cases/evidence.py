@@ -1,6 +1,6 @@
 """Apply one reading to one case, inside the caller's transaction: move, history, sealed decision, claims."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -68,6 +68,12 @@ async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
     statement = for_update(sa.select(Case).where(Case.id == case_id), session)
     case: Case | None = await session.scalar(statement.execution_options(populate_existing=True))
     return case
+
+
+async def locked_cases(session: AsyncSession, case_ids: Collection[str]) -> list[Case]:
+    """Those that exist, locked in one order for all callers."""
+    statement = for_update(sa.select(Case).where(Case.id.in_(case_ids)).order_by(Case.id), session)
+    return list(await session.scalars(statement.execution_options(populate_existing=True)))
 
 
 async def apply(

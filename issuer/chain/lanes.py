@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import accumulate
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,7 +20,7 @@ from issuer.chain.fees import Fees
 from issuer.chain.gateway import Gateway, Head
 from issuer.chain.rules import ChainProfile, TxStatus
 from issuer.chain.signer import Signer
-from issuer.chain.store import Lease
+from issuer.chain.store import InFlight, Lease
 from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan, Signed, sign
 from issuer.clock import now as clock_now
@@ -30,10 +31,9 @@ from issuer.ids import new_id
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=5)
-MAX_UNMINED = 16
 
-# Called inside the transaction that stores a new transaction: link claims to it and move them, or raise.
-Link = Callable[[AsyncSession, Transaction], Awaitable[None]]
+# Called inside the SQL transaction that stores new transactions: link claims to them and move them, or raise.
+Link = Callable[[AsyncSession, Sequence[Transaction]], Awaitable[None]]
 
 
 class LaneKeeper:
@@ -83,10 +83,9 @@ class LaneKeeper:
             async with self._db.write() as session:
                 await store.release(session, lease)
 
-    async def unmined(self) -> list[Transaction]:
+    async def in_flight(self) -> InFlight:
         async with self._db.read() as session:
-            lane = await self._lane(session)
-            return await store.transactions(session, lane.id, TxStatus.SIGNED)
+            return await store.in_flight(session, (await self._lane(session)).id)
 
     @property
     def sender(self) -> str:
@@ -97,10 +96,11 @@ class LaneKeeper:
         async with self._db.read() as session:
             return (await self._lane(session)).next_nonce
 
-    async def submit(self, plan: Plan, head: Head, link: Link) -> Transaction:
-        """Give the plan a nonce, sign it, commit it with what `link` writes, send it.
+    async def submit(self, plans: Sequence[Plan], head: Head, link: Link) -> None:
+        """Give each plan the next nonce, sign them, commit them with what `link` writes, send them in order.
 
-        If anything fails up to the commit, nothing was used up and nothing was sent.
+        If anything fails up to the commit, nothing was used up and nothing was sent. Plans at the end that the sender
+        could not pay for are left out: `link` is given as many transactions as there will be, in the plans' order.
         """
         lease = self._held()
         nonce = await self.next_nonce()
@@ -110,21 +110,24 @@ class LaneKeeper:
             min_tip=self.profile.min_tip,
             max_fee=self.profile.max_fee,
         )
-        await self._afford(lease, plan, price)
-        signed = await sign(self._sender, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
-        crashpoint.reached(f"{plan.purpose}.signed")
+        paid = await self._affordable(lease, plans, price)
+        signed = [
+            await sign(self._sender, plan, chain_id=self.chain_id, nonce=nonce + place, fees=price)
+            for place, plan in enumerate(paid)
+        ]
+        purpose = plans[0].purpose
+        crashpoint.reached(f"{purpose}.signed")
         async with self._db.write() as session:
-            await store.take_nonce(session, lease, nonce)
-            transaction = self._row(lease, plan, nonce)
-            session.add(transaction)
+            await store.take_nonces(session, lease, nonce, len(paid))
+            transactions = [self._row(lease, plan, nonce + place) for place, plan in enumerate(paid)]
+            session.add_all(transactions)
             await session.flush()
-            session.add(self._attempt(transaction.id, signed))
-            await link(session, transaction)
-            crashpoint.reached(f"{plan.purpose}.before_commit")
-        crashpoint.reached(f"{plan.purpose}.committed")
-        await self._send("first", [signed.raw])
-        crashpoint.reached(f"{plan.purpose}.sent")
-        return transaction
+            session.add_all(self._attempt(row.id, made) for row, made in zip(transactions, signed, strict=True))
+            await link(session, transactions)
+            crashpoint.reached(f"{purpose}.before_commit")
+        crashpoint.reached(f"{purpose}.committed")
+        await self._send("first", [made.raw for made in signed])
+        crashpoint.reached(f"{purpose}.sent")
 
     async def resend(self, head: Head) -> None:
         """Push what is stored and not mined, lowest nonce first; raise the fee of a lowest one that cannot enter."""
@@ -168,18 +171,24 @@ class LaneKeeper:
             raise LaneHeld(f"paused by {lane.paused_by}; `claimwright lane resume {lane.id}` lifts it")
         return lane
 
-    async def _afford(self, lease: Lease, plan: Plan, price: Fees) -> None:
-        """Nothing is signed that the sender cannot pay for; the hold lifts itself after a top-up."""
-        needed = plan.gas_limit * price.max_fee
-        enough = await self._gateway.balance(self._sender.address) >= needed
+    async def _affordable(self, lease: Lease, plans: Sequence[Plan], price: Fees) -> Sequence[Plan]:
+        """The leading plans that the sender can pay for beside what is on its way already.
+
+        If that is not even the first, nothing is signed: the lane is held, and the hold lifts itself after a top-up.
+        """
+        balance = await self._gateway.balance(self._sender.address)
         async with self._db.read() as session:
-            held = (await self._lane(session)).held_because
-        reason = None if enough else f"balance of {self._sender.address} is under {needed} wei; top it up"
+            lane = await self._lane(session)
+            held, spent = lane.held_because, (await store.in_flight(session, lane.id)).gas
+        needs = [gas * price.max_fee for gas in accumulate((plan.gas_limit for plan in plans), initial=spent)][1:]
+        paid = [plan for plan, need in zip(plans, needs, strict=True) if need <= balance]
+        reason = None if paid else f"balance of {self._sender.address} is under {needs[0]} wei; top it up"
         if held != reason and (held is None or reason is None):
             async with self._db.write() as session:
                 await store.hold(session, lease, reason)
         if reason is not None:
             raise LaneHeld(reason)
+        return paid
 
     async def _check_nonce(self, lease: Lease, waiting: Sequence[Transaction]) -> None:
         """A nonce that the chain has used up without one of our hashes belongs to somebody else: stop signing."""

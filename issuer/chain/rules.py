@@ -97,6 +97,7 @@ def is_local(chain_id: int) -> bool:
 class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How a chain is treated. `depth` 1 means the block that includes a transaction confirms it.
 
+    `max_unmined` bounds a lane: a node promises an account few places in its pool (go-ethereum: 16).
     `uses_finalized`: its `finalized` tag is asked instead of `depth`. Seconds: `block_seconds` how long new claims
     gather while a transaction is unmined, `poll_seconds` between looks at the head, `resend_seconds` before stored
     bytes are sent again, `bump_seconds` before an unmined transaction offers more, `lag_seconds` how long a head that
@@ -107,6 +108,7 @@ class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str = "live"
     depth: int = 12
+    max_unmined: int = 16
     uses_finalized: bool = False
     block_seconds: float = 12.0
     poll_seconds: float = 2.0
@@ -125,6 +127,7 @@ LIVE = ChainProfile()
 LOCAL = ChainProfile(
     name="local",
     depth=1,
+    max_unmined=64,
     block_seconds=1.0,
     poll_seconds=0.05,
     resend_seconds=2.0,

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from issuer.chain.rules import TxStatus
 from issuer.chain.tables import Attempt, Chain, Lane, Transaction, TransactionClaim
-from issuer.db import store_time
+from issuer.db import for_update, store_time
 from issuer.errors import LaneLost, WrongChain
 from issuer.ids import new_id
 
@@ -80,8 +81,8 @@ async def hold(session: AsyncSession, lease: Lease, reason: str | None) -> None:
     await _fenced(session, lease, held_because=reason)
 
 
-async def take_nonce(session: AsyncSession, lease: Lease, nonce: int) -> None:
-    """Use up exactly this nonce, if it is the next one and the lease still stands. Raises `LaneLost`."""
+async def take_nonces(session: AsyncSession, lease: Lease, nonce: int, count: int) -> None:
+    """Use up exactly `count` nonces from this one, if it is the next and the lease still stands. Raises `LaneLost`."""
     now = await store_time(session)
     taken = await session.scalar(
         sa.update(Lane)
@@ -92,7 +93,7 @@ async def take_nonce(session: AsyncSession, lease: Lease, nonce: int) -> None:
             Lane.leased_until >= now,
             Lane.paused_by.is_(None),
         )
-        .values(next_nonce=nonce + 1)
+        .values(next_nonce=nonce + count)
         .returning(Lane.next_nonce)
     )
     if taken is None:
@@ -117,6 +118,53 @@ async def transactions(session: AsyncSession, lane_id: str, *statuses: TxStatus)
     return list(await session.scalars(statement))
 
 
+class InFlight(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a lane is signed and not mined: how many transactions, their gas limits together, when the newest was."""
+
+    count: int
+    gas: int
+    newest_at: datetime | None
+
+
+async def in_flight(session: AsyncSession, lane_id: str) -> InFlight:
+    """Without reading the transactions themselves, which are large."""
+    statement = sa.select(
+        sa.func.count(), sa.func.coalesce(sa.func.sum(Transaction.gas_limit), 0), sa.func.max(Transaction.created_at)
+    ).where(Transaction.lane_id == lane_id, Transaction.status == TxStatus.SIGNED)
+    count, gas, newest_at = (await session.execute(statement)).one()
+    return InFlight(count=count, gas=int(gas), newest_at=newest_at)
+
+
+class Open(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction that is not final, with the hashes of all its attempts: any may be mined (invariant I7)."""
+
+    id: str
+    status: TxStatus
+    hashes: list[str]
+
+
+async def open_transactions(session: AsyncSession, chain_id: int) -> list[Open]:
+    """Those of a chain, lowest nonce first, without what they carry."""
+    statement = (
+        sa.select(Transaction.id, Transaction.status, Attempt.hash)
+        .join(Attempt, Attempt.transaction_id == Transaction.id)
+        .where(Transaction.chain_id == chain_id, Transaction.status.in_((TxStatus.SIGNED, TxStatus.MINED)))
+        .order_by(Transaction.nonce, Attempt.id)
+    )
+    found: dict[str, Open] = {}
+    for transaction_id, status, attempt_hash in await session.execute(statement):
+        known = found.setdefault(transaction_id, Open(id=transaction_id, status=TxStatus(status), hashes=[]))
+        known.hashes.append(attempt_hash)
+    return list(found.values())
+
+
+async def locked(session: AsyncSession, transaction_ids: Sequence[str]) -> list[Transaction]:
+    """The rows but for their calldata, locked, lowest nonce first."""
+    statement = sa.select(Transaction).where(Transaction.id.in_(transaction_ids)).order_by(Transaction.nonce)
+    light = statement.options(defer(Transaction.calldata, raiseload=True))
+    return list(await session.scalars(for_update(light, session).execution_options(populate_existing=True)))
+
+
 async def attempts(session: AsyncSession, transaction_ids: Sequence[str]) -> dict[str, list[Attempt]]:
     """All attempts of each transaction, oldest first: any of them may be the one that is mined (invariant I7)."""
     found: dict[str, list[Attempt]] = {transaction_id: [] for transaction_id in transaction_ids}
@@ -126,11 +174,11 @@ async def attempts(session: AsyncSession, transaction_ids: Sequence[str]) -> dic
     return found
 
 
-async def carried(session: AsyncSession, transaction_id: str) -> list[TransactionClaim]:
-    """The claims of a transaction that are not settled yet, in the order they were put in."""
+async def carried(session: AsyncSession, transaction_ids: Sequence[str]) -> list[TransactionClaim]:
+    """The claims of these transactions that are not settled yet."""
     statement = (
         sa.select(TransactionClaim)
-        .where(TransactionClaim.transaction_id == transaction_id, TransactionClaim.resolved_at.is_(None))
-        .order_by(TransactionClaim.claim_id)
+        .where(TransactionClaim.transaction_id.in_(transaction_ids), TransactionClaim.resolved_at.is_(None))
+        .order_by(TransactionClaim.transaction_id, TransactionClaim.claim_id)
     )
     return list(await session.scalars(statement))

@@ -64,6 +64,7 @@ class Transaction(Base):
         sa.UniqueConstraint("lane_id", "nonce"),
         sa.Index("ix_transactions_open", "chain_id", "status"),
         sa.Index("ix_transactions_day", "lane_id", "created_at"),
+        sa.Index("ix_transactions_lane", "lane_id", "status", "nonce"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)

@@ -1,11 +1,10 @@
 """Watch our transactions on one chain: mined, final at depth, or taken back by a reorg. Mined is never final."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,21 +13,33 @@ from issuer.chain import rules, store
 from issuer.chain.gateway import Gateway, Head, Receipt
 from issuer.chain.reads import Reads
 from issuer.chain.rules import ChainProfile, TxStatus
-from issuer.chain.tables import Attempt, Transaction
+from issuer.chain.store import Open
+from issuer.chain.tables import Transaction
 from issuer.clock import now as clock_now
-from issuer.db import Database, for_update
+from issuer.db import EPOCH, Database
 
 log = structlog.get_logger(__name__)
 
+JUDGED_TOGETHER = 16  # transactions to one SQL transaction: SQLite's one write lock is not held for long
+
+
+class Fate(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look found out about a transaction. `receipt` is None while no block holds it.
+
+    `unmined`: a reorg took its block; `mined`: it is in a block now and was not; `final`: deep enough.
+    """
+
+    transaction: Transaction
+    receipt: Receipt | None
+    unmined: bool
+    mined: bool
+    final: bool
+
 
 class Settlement(Protocol):
-    """What a transaction's fate means for what it carries. Each is called inside the watcher's SQL transaction."""
+    """What the fates of transactions mean for what they carry. Called inside the watcher's SQL transaction."""
 
-    async def mined(self, session: AsyncSession, transaction: Transaction, receipt: Receipt, at: datetime) -> None: ...
-
-    async def unmined(self, session: AsyncSession, transaction: Transaction, at: datetime) -> None: ...
-
-    async def final(self, session: AsyncSession, transaction: Transaction, receipt: Receipt, at: datetime) -> None: ...
+    async def settle(self, session: AsyncSession, fates: Sequence[Fate], at: datetime) -> None: ...
 
 
 class Sighting(msgspec.Struct, frozen=True):
@@ -55,75 +66,77 @@ class Watcher:
         self._chain_id = chain_id
         self._profile = profile
         self._clock = clock
+        # Nothing new is in a block that was looked at; it is looked at again only in case the node lagged behind it.
+        self._seen = ""
+        self._again_at = EPOCH
 
     async def look(self) -> int:
         """One look at every transaction that is not final. Returns how many still are not."""
         async with self._db.read() as session:
-            open_ids = list(
-                await session.scalars(
-                    sa.select(Transaction.id)
-                    .where(Transaction.chain_id == self._chain_id, Transaction.status != TxStatus.FINAL)
-                    .order_by(Transaction.nonce)
-                )
-            )
-            attempts = await store.attempts(session, open_ids)
-        if not open_ids:
+            watched = await store.open_transactions(session, self._chain_id)
+        if not watched:
             return 0
         node, head = await self._gateway.pinned()
-        sightings = await self._sight(node, attempts)
-        if any(sighting.receipt for sighting in sightings.values()):
+        if head.hash == self._seen and self._clock() < self._again_at:
+            return len(watched)
+        sightings = await self._sight(node, watched)
+        touched = [one.id for one in watched if sightings[one.id].receipt or one.status == TxStatus.MINED]
+        if touched:
             crashpoint.reached("receipt.seen")
-        left = 0
-        for transaction_id in open_ids:
+        done = 0
+        for start in range(0, len(touched), JUDGED_TOGETHER):
             async with self._db.write() as session:
-                left += await self._judge(session, transaction_id, sightings[transaction_id], head)
-                if sightings[transaction_id].receipt:
-                    crashpoint.reached("receipt.before_commit")
-            if sightings[transaction_id].receipt:
-                crashpoint.reached("receipt.committed")
-        return left
+                done += await self._judge(session, touched[start : start + JUDGED_TOGETHER], sightings, head)
+                crashpoint.reached("receipt.before_commit")
+            crashpoint.reached("receipt.committed")
+        self._seen, self._again_at = head.hash, self._clock() + timedelta(seconds=self._profile.block_seconds)
+        return len(watched) - done
 
-    async def _sight(self, node: Reads, attempts: dict[str, list[Attempt]]) -> dict[str, Sighting]:
+    async def _sight(self, node: Reads, watched: Sequence[Open]) -> dict[str, Sighting]:
         """Receipts are looked for under every attempt's hash: the old one may be the one that was mined."""
-        hashes = [attempt.hash for rows in attempts.values() for attempt in rows]
+        hashes = [attempt_hash for one in watched for attempt_hash in one.hashes]
         found = {receipt.tx_hash: receipt for receipt in await node.receipts(hashes) if receipt is not None}
         blocks: dict[int, str | None] = {}
         for receipt in found.values():
             if receipt.block_number not in blocks:
                 blocks[receipt.block_number] = await node.block_hash(receipt.block_number)
         sightings = {}
-        for transaction_id, rows in attempts.items():
-            seen = next((found[row.hash] for row in rows if row.hash in found), None)
+        for one in watched:
+            seen = next((found[attempt_hash] for attempt_hash in one.hashes if attempt_hash in found), None)
             canonical = seen is not None and blocks[seen.block_number] == seen.block_hash
-            sightings[transaction_id] = Sighting(seen, canonical)
+            sightings[one.id] = Sighting(seen, canonical)
         return sightings
 
-    async def _judge(self, session: AsyncSession, transaction_id: str, sighting: Sighting, head: Head) -> bool:
-        """Move one transaction by one sighting. True while it is not final."""
-        statement = for_update(sa.select(Transaction).where(Transaction.id == transaction_id), session)
-        transaction: Transaction | None = await session.scalar(statement)
-        if transaction is None or transaction.status == TxStatus.FINAL:
-            return False
+    async def _judge(
+        self, session: AsyncSession, transaction_ids: Sequence[str], sightings: Mapping[str, Sighting], head: Head
+    ) -> int:
+        """Move transactions by what was sighted. Returns how many are final now."""
         at = self._clock()
+        fates = []
+        for transaction in await store.locked(session, transaction_ids):
+            if transaction.status != TxStatus.FINAL:
+                fates.append(self._fate(transaction, sightings[transaction.id], head, at))
+        await self._settlement.settle(session, fates, at)
+        return len(transaction_ids) - sum(not fate.final for fate in fates)
+
+    def _fate(self, transaction: Transaction, sighting: Sighting, head: Head, at: datetime) -> Fate:
         receipt = sighting.receipt if sighting.canonical else None
-        if transaction.status == TxStatus.MINED and (receipt is None or receipt.block_hash != transaction.block_hash):
+        gone = receipt is None or receipt.block_hash != transaction.block_hash
+        unmined = transaction.status == TxStatus.MINED and gone
+        if unmined:
             assert transaction.block_number is not None  # a mined one has it
             metrics.REORGS.labels(self._chain_id).inc()
             metrics.REORG_DEPTH.labels(self._chain_id).observe(head.number - transaction.block_number + 1)
             self._move(transaction, TxStatus.SIGNED, at, None)
-            await self._settlement.unmined(session, transaction, at)
             log.warning("transaction_unmined", chain_id=self._chain_id, nonce=transaction.nonce)
-        if receipt is None:
-            return True
-        if transaction.status == TxStatus.SIGNED:
+        mined = receipt is not None and transaction.status == TxStatus.SIGNED
+        if mined:
             self._move(transaction, TxStatus.MINED, at, receipt)
-            await self._settlement.mined(session, transaction, receipt, at)
-        if rules.confirmations(head.number, receipt.block_number) < self._profile.depth:
-            return True
-        self._move(transaction, TxStatus.FINAL, at, receipt)
-        await self._settlement.final(session, transaction, receipt, at)
-        metrics.FINALIZED.labels(self._chain_id, "success" if receipt.succeeded else "reverted").inc()
-        return False
+        final = receipt is not None and rules.confirmations(head.number, receipt.block_number) >= self._profile.depth
+        if final:
+            self._move(transaction, TxStatus.FINAL, at, receipt)
+            metrics.FINALIZED.labels(self._chain_id, "success" if transaction.succeeded else "reverted").inc()
+        return Fate(transaction=transaction, receipt=receipt, unmined=unmined, mined=mined, final=final)
 
     def _move(self, transaction: Transaction, target: TxStatus, at: datetime, receipt: Receipt | None) -> None:
         transaction.status = rules.move(TxStatus(transaction.status), target)

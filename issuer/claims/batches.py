@@ -1,4 +1,7 @@
-"""What can leave together in one transaction, and in which form."""
+"""What can leave together in one transaction, in which form, and when."""
+
+from collections.abc import Sequence
+from functools import cache
 
 import msgspec
 
@@ -25,18 +28,51 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         return Hosted(wallet=self.claim.wallet, word=self.word)
 
 
-def one_kind(claims: list[Claim]) -> list[Claim]:
-    """Those that can share a transaction with the first: the same form, and the same topic if it is hosted."""
-    first = claims[0]
-    same = [claim for claim in claims if claim.form == first.form]
-    return same if first.form == rules.SIGNED else [claim for claim in same if claim.topic == first.topic]
+class Batches(msgspec.Struct, frozen=True):
+    """`full` ones gain nothing by waiting; `partial` ones, at most one of a kind, might fill up."""
+
+    full: list[list[Claim]]
+    partial: list[list[Claim]]
 
 
-def gas(prepared: list[Prepared]) -> int:
-    """A gas limit for the batch, which may be above what one transaction can ask for."""
+def batches(claims: Sequence[Claim], *, most: int) -> Batches:
+    """Claims that can share a transaction, oldest first: one form, and one topic if it is hosted; `most` at most."""
+    kinds: dict[tuple[str, str], list[Claim]] = {}
+    for claim in claims:
+        kinds.setdefault((claim.form, claim.topic if claim.form == rules.HOSTED else ""), []).append(claim)
+    full, partial = [], []
+    for (form, _), same in kinds.items():
+        size = min(most, capacity(form))
+        cut = [same[start : start + size] for start in range(0, len(same), size)]
+        full += [batch for batch in cut if len(batch) == size]
+        partial += [batch for batch in cut if len(batch) < size]
+    return Batches(full, partial)
+
+
+def gas(prepared: Sequence[Prepared]) -> int:
+    """A gas limit for the batch."""
     if prepared[0].claim.form == rules.SIGNED:
         return contracts.onboard_gas([item.onboarding() for item in prepared])
     return contracts.onboard_hosted_gas([item.hosted() for item in prepared])
+
+
+@cache
+def capacity(form: str) -> int:
+    """How many claims of a form fit into one transaction whatever they are: no byte of their calldata is a cheap 0."""
+    dear = "0x" + "ff" * 20
+    signed = Onboarding(
+        wallet=dear,
+        claims=(ClaimInput(topic=2**256 - 1, scheme=rules.SCHEME_ECDSA, signature=b"\xff" * 64, data=b"\xff" * 32),),
+    )
+    hosted = Hosted(wallet=dear, word=b"\xff" * 32)
+    count = 1
+    while (
+        contracts.onboard_gas([signed] * (count + 1))
+        if form == rules.SIGNED
+        else contracts.onboard_hosted_gas([hosted] * (count + 1))
+    ) <= contracts.MAX_TRANSACTION_GAS:
+        count += 1
+    return count
 
 
 def lane_prefix(sender: str) -> int:

@@ -9,23 +9,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
 from issuer.cases import ownership
-from issuer.cases.evidence import is_proved, locked_case
+from issuer.cases.evidence import is_proved, locked_cases
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
-from issuer.chain.contracts import Authorization
-from issuer.chain.gateway import Gateway, Head
-from issuer.chain.lanes import MAX_UNMINED, LaneKeeper
+from issuer.chain.gateway import Call, Gateway, Head
+from issuer.chain.lanes import LaneKeeper
 from issuer.chain.rules import is_local
-from issuer.chain.signer import Signer, checked_sign
-from issuer.chain.tables import Transaction, TransactionClaim
-from issuer.chain.transactions import Plan
+from issuer.chain.signer import Signer
+from issuer.chain.store import InFlight
+from issuer.chain.tables import Transaction
 from issuer.claims import rules, store, succession
-from issuer.claims.batches import Prepared, gas, lane_prefix, one_kind
-from issuer.claims.queueing import SALT, may_reach
+from issuer.claims.batches import Prepared, batches
+from issuer.claims.queueing import may_reach
 from issuer.claims.rules import ClaimStatus, Word
 from issuer.claims.settle import ISSUE, backoff
+from issuer.claims.signing import ClaimSigning
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
 from issuer.db import Database
@@ -34,7 +34,9 @@ from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
 
-LEAVE_SECONDS = 24 * 60 * 60  # how long a hosted batch may wait to be mined
+# Claims of one step. More would spread a step's fixed costs further, but would also hold SQLite's one write lock, for
+# which webhooks wait, longer than the tenth of a second that this many take.
+WAVE = 512
 
 
 class Contracts(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class Contracts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Issues:
-    """`batch_size` claims at most leave together, fewer if they would not fit into one transaction's gas."""
+    """`batch_size` claims at most share a transaction, fewer if they would not fit into its gas."""
 
     def __init__(
         self,
@@ -57,26 +59,31 @@ class Issues:
         *,
         decision_keys: KeyRing,
         data_keys: KeyRing,
-        batch_size: int = 20,
+        batch_size: int = 200,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
         self._db = db
         self._gateway = gateway
         self._lane = lane
-        self._signer = claim_signer
+        self._signing = ClaimSigning(
+            claim_signer, chain_id=lane.chain_id, claim_issuer=contracts_at.claim_issuer, data_keys=data_keys
+        )
         self._at = contracts_at
-        self._domain = rules.domain_separator(lane.chain_id, contracts_at.claim_issuer)
         self._decision_keys = decision_keys
-        self._data_keys = data_keys
         self._batch_size = batch_size
         self._clock = clock
 
     async def step(self) -> bool:
-        """Send the next batch. True if something moved."""
-        if not await self._may_send():
+        """Send what can leave now, in as many transactions as it takes and the lane has room for.
+
+        True if something moved.
+        """
+        in_flight = await self._lane.in_flight()
+        room = self._lane.profile.max_unmined - in_flight.count
+        if room <= 0:
             return False
         async with self._db.read() as session:
-            rows = await store.ready(session, self._lane.chain_id, now=self._clock(), limit=self._batch_size)
+            rows = await store.ready(session, self._lane.chain_id, now=self._clock(), limit=WAVE)
             case_ids = [case.id for _, case in rows]
             decisions = await store.newest_decisions(session, case_ids)
             vetoed = await store.vetoed(session, case_ids)
@@ -85,13 +92,13 @@ class Issues:
         for claim, case in rows:
             sound = case.id not in vetoed and self._is_backed(claim, case, decisions.get(case.id))
             (proved if sound else unproved).append(claim)
-        await self._hold_unproved(unproved)
-        if not proved:
+        await self._hold(unproved, "decision_not_proved")
+        leaving = self._leaving(proved, in_flight, more=len(rows) == WAVE)[:room]
+        if not leaving:
             return bool(unproved)
-        prepared, head = await self._prepare(one_kind(proved), {case.id: case for _, case in rows})
-        if not prepared:
-            return True
-        await self._submit(prepared, head)
+        prepared, head = await self._prepare(leaving, {case.id: case for _, case in rows})
+        if prepared:
+            await self._submit(prepared, head)
         return True
 
     def _is_backed(self, claim: Claim, case: Case, decision: Decision | None) -> bool:
@@ -115,124 +122,95 @@ class Issues:
             and claim.onchain_id == "0x" + rules.onchain_id(self._at.claim_issuer, int(claim.topic)).hex()
         )
 
-    async def _may_send(self) -> bool:
-        """An idle lane sends at once. While something is unmined, claims gather: a full batch or a block's time."""
-        unmined = await self._lane.unmined()
-        if not unmined:
-            return True
-        if len(unmined) >= MAX_UNMINED:
-            return False
-        block = timedelta(seconds=self._lane.profile.block_seconds)
-        if self._clock() - unmined[-1].created_at >= block:
-            return True
-        async with self._db.read() as session:
-            waiting = await store.ready(session, self._lane.chain_id, now=self._clock(), limit=self._batch_size)
-        return len(waiting) >= self._batch_size
+    def _leaving(self, claims: Sequence[Claim], in_flight: InFlight, *, more: bool) -> list[list[Claim]]:
+        """Full batches leave at once, and so does whatever there is on an idle lane.
 
-    async def _prepare(self, claims: Sequence[Claim], cases: Mapping[str, Case]) -> tuple[list[Prepared], Head]:
+        Otherwise the rest gathers for a block's time behind what is unmined. `more` is waiting behind these claims:
+        then a full batch, not a partial one, is what an idle lane begins with.
+        """
+        sorted_out = batches(claims, most=self._batch_size)
+        block = timedelta(seconds=self._lane.profile.block_seconds)
+        idle = in_flight.newest_at is None or self._clock() - in_flight.newest_at >= block
+        gather = (more and sorted_out.full) or not idle
+        return sorted_out.full + ([] if gather else sorted_out.partial)
+
+    async def _prepare(
+        self, leaving: list[list[Claim]], cases: Mapping[str, Case]
+    ) -> tuple[list[list[Prepared]], Head]:
         """Ask the chain about each claim, then sign those that are still to be made."""
-        calls = []
-        for claim in claims:
-            calls += [
-                *contracts.identity_calls(self._at.factory, claim.wallet, self._at.claim_issuer),
-                contracts.epoch_of(self._at.claim_issuer, claim.identity, int(claim.topic)),
-                contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])),
-            ]
-        head, answers = await self._gateway.snapshot(calls)
+        claims = [claim for batch in leaving for claim in batch]
+        questions = [self._questions(claim) for claim in claims]
+        head, answers = await self._gateway.snapshot([call for calls in questions for call in calls])
         crashpoint.reached("issue.preflight")
-        prepared: list[Prepared] = []
-        for index, claim in enumerate(claims):
-            linked, predicted, epoch, onchain = answers[4 * index : 4 * index + 4]
+        replies = iter(answers)
+        epochs: dict[str, int] = {}
+        for claim, calls in zip(claims, questions, strict=True):
+            linked, predicted, epoch, *onchain = [next(replies) for _ in calls]
             identity = contracts.identity_of(linked, predicted)
             if identity != claim.identity:
                 await self._change_identity(claim, identity)
-            elif _stands(claim, contracts.decode_claim(onchain), contracts.decode_uint(epoch)):
+            elif onchain and _stands(claim, contracts.decode_claim(onchain[0]), contracts.decode_uint(epoch)):
                 await self._adopt(claim)
             else:
-                prepared.append(await self._sign(claim, cases[claim.case_id], contracts.decode_uint(epoch), head))
-        return self._within_gas(prepared), head
-
-    def _within_gas(self, prepared: list[Prepared]) -> list[Prepared]:
-        while prepared and gas(prepared) > contracts.MAX_TRANSACTION_GAS:
-            prepared = prepared[:-1]
-        return prepared
-
-    async def _sign(self, claim: Claim, case: Case, epoch: int, head: Head) -> Prepared:
-        """`case` is the one that was compared with its sealed decision, not a later reading of the same row."""
-        commitment = rules.commitment(
-            salt=self._data_keys.open(SALT, claim.salt, row=claim.id),
-            case_id=case.id,
-            level=case.level,
-            provider=case.provider,
-            environment=case.environment,
+                epochs[claim.id] = contracts.decode_uint(epoch)
+        prepared, unmade = await self._signing.sign(
+            [claim for claim in claims if claim.id in epochs], cases, epochs, head
         )
-        word = Word(
-            epoch=epoch,
-            issued_at=head.timestamp,
-            expires_at=head.timestamp + claim.validity_seconds,
-            commitment=commitment,
-        ).pack()
-        if claim.form == rules.HOSTED:
-            return Prepared(claim=claim, word=word, signature=None)
-        message = rules.claim_message(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
-        return Prepared(claim=claim, word=word, signature=await self._compact(message))
-
-    async def _compact(self, message: bytes) -> bytes:
-        signature = await checked_sign(self._signer, message)
-        return rules.compact_signature(signature.r, signature.s, signature.y_parity)
-
-    async def _submit(self, prepared: list[Prepared], head: Head) -> None:
-        plan = Plan(
-            purpose=ISSUE,
-            recipient=self._at.claim_issuer,
-            calldata=await self._calldata(prepared, head),
-            gas_limit=gas(prepared),
-        )
-        await self._lane.submit(plan, head, lambda session, tx: self._link_issues(session, tx, prepared))
-
-    async def _calldata(self, prepared: list[Prepared], head: Head) -> bytes:
-        """Signed claims speak for themselves; a hosted batch carries the signer's leave: a gas key cannot mint."""
-        first = prepared[0].claim
-        if first.form == rules.SIGNED:
-            return contracts.onboard([item.onboarding() for item in prepared])
-        items, topic = [item.hosted() for item in prepared], int(first.topic)
-        nonce = (lane_prefix(self._lane.sender) << 64) | await self._lane.next_nonce()
-        deadline = head.timestamp + LEAVE_SECONDS
-        message = rules.batch_message(
-            domain=self._domain,
-            topic=topic,
-            items=contracts.hosted_items(items),
-            nonce=nonce,
-            deadline=deadline,
-        )
-        leave = Authorization(nonce=nonce, deadline=deadline, signature=await self._compact(message))
-        return contracts.onboard_hosted(topic, items, leave)
-
-    async def _link_issues(self, session: AsyncSession, transaction: Transaction, prepared: list[Prepared]) -> None:
-        """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
-        at = self._clock()
-        for case_id in sorted({item.claim.case_id for item in prepared}):
-            case = await locked_case(session, case_id)
-            if case is None or case.status != CaseStatus.APPROVED or case.person_ruling or case.redacted_at:
-                raise Changed("a case moved while its claim was being signed")
-        if await store.vetoed(session, {item.claim.case_id for item in prepared}):
-            raise Changed("a person took a case back while its claim was being signed")
+        await self._hold(unmade, "claim_not_made")
         by_id = {item.claim.id: item for item in prepared}
-        claims = await store.locked(session, list(by_id))
+        ready = [[by_id[claim.id] for claim in batch if claim.id in by_id] for batch in leaving]
+        return [batch for batch in ready if batch], head
+
+    def _questions(self, claim: Claim) -> list[Call]:
+        """Where the identity is, its epoch, and what stands there if this claim was ever signed."""
+        calls = [
+            *contracts.identity_calls(self._at.factory, claim.wallet, self._at.claim_issuer),
+            contracts.epoch_of(self._at.claim_issuer, claim.identity, int(claim.topic)),
+        ]
+        if claim.word is not None:
+            calls.append(contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])))
+        return calls
+
+    async def _submit(self, prepared: list[list[Prepared]], head: Head) -> None:
+        sender, nonce = self._lane.sender, await self._lane.next_nonce()
+        plans = [
+            await self._signing.plan(batch, head, sender=sender, nonce=nonce + place)
+            for place, batch in enumerate(prepared)
+        ]
+        await self._lane.submit(plans, head, lambda session, made: self._link_issues(session, made, prepared))
+
+    async def _link_issues(
+        self, session: AsyncSession, transactions: Sequence[Transaction], prepared: list[list[Prepared]]
+    ) -> None:
+        """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
+        carried = {  # a batch that could not be paid for has no transaction
+            item.claim.id: (item, transaction)
+            for transaction, batch in zip(transactions, prepared, strict=False)
+            for item in batch
+        }
+        case_ids = {item.claim.case_id for item, _ in carried.values()}
+        cases = await locked_cases(session, case_ids)
+        if len(cases) < len(case_ids) or not all(_may_issue(case) for case in cases):
+            raise Changed("a case moved while its claim was being signed")
+        if await store.vetoed(session, case_ids):
+            raise Changed("a person took a case back while its claim was being signed")
+        claims = await store.locked(session, list(carried))
         if any(claim.status != ClaimStatus.QUEUED for claim in claims):
             raise Changed("a claim moved while it was being signed")
         if any(older.status != ClaimStatus.CONFIRMED for older in await store.alive_for(session, claims)):
             raise Changed("an older claim of this identity and topic is on its way")
+        moves = store.Moves(self._clock())
         for claim in claims:
-            word = Word.unpack(by_id[claim.id].word)
+            item, transaction = carried[claim.id]
+            word = Word.unpack(item.word)
             claim.epoch = word.epoch
-            claim.word = "0x" + by_id[claim.id].word.hex()
-            signature = by_id[claim.id].signature
-            claim.signature = None if signature is None else "0x" + signature.hex()
+            claim.word = "0x" + item.word.hex()
+            claim.signature = None if item.signature is None else "0x" + item.signature.hex()
             claim.valid_until = rules.valid_until(word)
-            store.move(session, claim, ClaimStatus.SIGNED, at=at, cause="signed", detail={"nonce": transaction.nonce})
-            session.add(TransactionClaim(transaction_id=transaction.id, claim_id=claim.id, purpose=ISSUE))
-            metrics.QUEUE_WAIT.labels(claim.chain_id).observe((at - claim.created_at).total_seconds())
+            moves.add(claim, ClaimStatus.SIGNED, cause="signed", detail={"nonce": transaction.nonce})
+            metrics.QUEUE_WAIT.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())
+        await moves.write(session)
+        await store.link_all(session, [(made.id, claim_id) for claim_id, (_, made) in carried.items()], ISSUE)
 
     async def _change_identity(self, claim: Claim, identity: str | None) -> None:
         """The wallet was linked to another Identity since the claim was queued."""
@@ -253,16 +231,23 @@ class Issues:
         async with self._db.write() as session:
             for row in await store.locked(session, [claim.id]):
                 if row.status == ClaimStatus.QUEUED:
-                    await succession.confirm(session, [(row, {})], at=self._clock(), cause="already_on_chain")
+                    moves = store.Moves(self._clock())
+                    await succession.confirm(session, [(row, {})], moves, cause="already_on_chain")
+                    await moves.write(session)
 
-    async def _hold_unproved(self, claims: list[Claim]) -> None:
+    async def _hold(self, claims: Sequence[Claim], cause: str) -> None:
+        """Alone: the others go on."""
         if not claims:
             return
         async with self._db.write() as session:
             for claim in await store.locked(session, [claim.id for claim in claims]):
                 if claim.status == ClaimStatus.QUEUED:
-                    log.error("decision_not_proved", claim_id=claim.id, case_id=claim.case_id)
-                    store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause="decision_not_proved")
+                    log.error(cause, claim_id=claim.id, case_id=claim.case_id)
+                    store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
+
+
+def _may_issue(case: Case) -> bool:
+    return case.status == CaseStatus.APPROVED and not case.person_ruling and not case.redacted_at
 
 
 def _is_asked_for(case: Case, chain_id: int) -> bool:

@@ -1,6 +1,6 @@
 """The way back: claims that are `revoking` leave in batches, by (identity, topic, epoch)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,7 +10,7 @@ from issuer.chain import contracts
 from issuer.chain.contracts import Revocation
 from issuer.chain.gateway import Gateway
 from issuer.chain.lanes import LaneKeeper
-from issuer.chain.tables import Transaction, TransactionClaim
+from issuer.chain.tables import Transaction
 from issuer.chain.transactions import Plan
 from issuer.claims import store
 from issuer.claims.rules import ClaimStatus
@@ -31,7 +31,7 @@ class Revocations:
         lane: LaneKeeper,
         claim_issuer: str,
         *,
-        batch_size: int = 20,
+        batch_size: int = 200,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
         self._db = db
@@ -62,14 +62,15 @@ class Revocations:
             calldata=contracts.revoke_batch(items),
             gas_limit=contracts.revoke_gas(len(items)),
         )
-        await self._lane.submit(plan, head, lambda session, tx: self._link_revocations(session, tx, alive))
+        await self._lane.submit([plan], head, lambda session, made: self._link_revocations(session, made, alive))
         return True
 
-    async def _link_revocations(self, session: AsyncSession, transaction: Transaction, claims: list[Claim]) -> None:
-        for claim in await store.locked(session, [claim.id for claim in claims]):
-            if claim.status != ClaimStatus.REVOKING:
-                raise Changed("a revocation was settled meanwhile")
-            session.add(TransactionClaim(transaction_id=transaction.id, claim_id=claim.id, purpose=REVOKE))
+    async def _link_revocations(self, session: AsyncSession, made: Sequence[Transaction], claims: list[Claim]) -> None:
+        (transaction,) = made
+        locked = await store.locked(session, [claim.id for claim in claims])
+        if any(claim.status != ClaimStatus.REVOKING for claim in locked):
+            raise Changed("a revocation was settled meanwhile")
+        await store.link_all(session, [(transaction.id, claim.id) for claim in locked], REVOKE)
 
     async def _note_dead(self, claims: list[Claim]) -> None:
         """The chain's epoch is past these claims' already: nothing is left to send for them."""

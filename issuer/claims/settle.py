@@ -1,8 +1,9 @@
 """What a transaction's fate means for the claims it carries. Called inside the watcher's SQL transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import metrics
@@ -10,6 +11,7 @@ from issuer.chain import contracts
 from issuer.chain import store as chain_store
 from issuer.chain.gateway import Receipt
 from issuer.chain.tables import Transaction, TransactionClaim
+from issuer.chain.watcher import Fate
 from issuer.claims import store, succession
 from issuer.claims.rules import ClaimStatus, on_failure
 from issuer.claims.tables import Claim
@@ -24,90 +26,117 @@ def backoff(failures: int) -> timedelta:
     return min(FIRST_WAIT * (1 << doublings), timedelta(minutes=10))
 
 
+class _Proof(msgspec.Struct, frozen=True):
+    """What the events of a receipt show: (identity, claim id) added, (identity, topic, new epoch) revoked."""
+
+    receipt: Receipt
+    added: frozenset[tuple[str, bytes]]
+    revoked: frozenset[tuple[str, int, int]]
+
+    @property
+    def where(self) -> dict[str, object]:
+        return {"tx_hash": self.receipt.tx_hash, "block_number": self.receipt.block_number}
+
+    def is_added(self, claim: Claim) -> bool:
+        """Only the Identity's own event shows that a claim stands; a missing failure event would prove nothing."""
+        return (claim.identity, bytes.fromhex(claim.onchain_id[2:])) in self.added
+
+    def is_revoked(self, claim: Claim) -> bool:
+        assert claim.epoch is not None  # only signed claims are revoked on chain
+        return (claim.identity, int(claim.topic), claim.epoch + 1) in self.revoked
+
+
 class ClaimSettlement:
     """`claim_issuers`: our ClaimIssuer by chain id; events of any other contract prove nothing about revocations."""
 
     def __init__(self, claim_issuers: Mapping[int, str]) -> None:
         self._issuers = claim_issuers
 
-    async def mined(self, session: AsyncSession, transaction: Transaction, receipt: Receipt, at: datetime) -> None:
-        """In a block: the claims that its events show are `mined`. What failed waits for finality to be believed."""
-        for _, claim in await self._carried(session, transaction):
-            if transaction.purpose == REVOKE:
-                if self._is_revoked(transaction, receipt, claim):
-                    if claim.status == ClaimStatus.REVOKING:  # since it was last updated
-                        since = (at - claim.updated_at).total_seconds()
-                        metrics.DECISION_TO_REVOKED.labels(claim.chain_id).observe(since)
-                    claim.revoked_tx_hash = receipt.tx_hash
-                    claim.updated_at = at
+    async def settle(self, session: AsyncSession, fates: Sequence[Fate], at: datetime) -> None:
+        """All that is carried is read and locked once, then each transaction's claims are moved together."""
+        links: dict[str, list[TransactionClaim]] = {}
+        for link in await chain_store.carried(session, [fate.transaction.id for fate in fates]):
+            links.setdefault(link.transaction_id, []).append(link)
+        claim_ids = [link.claim_id for several in links.values() for link in several]
+        claims = {claim.id: claim for claim in await store.locked(session, claim_ids)}
+        moves, stand = store.Moves(at), []
+        for fate in fates:
+            carried = links.get(fate.transaction.id, [])
+            if fate.unmined:
+                self._unmined(moves, fate.transaction, [claims[link.claim_id] for link in carried])
+            if fate.receipt is None:
                 continue
-            if not _is_added(receipt, claim):
-                continue
-            claim.tx_hash, claim.block_number = receipt.tx_hash, receipt.block_number
-            if claim.status == ClaimStatus.SIGNED:
-                store.move(session, claim, ClaimStatus.MINED, at=at, cause="chain", detail=_where(receipt))
+            proof = self._proof(fate.transaction, fate.receipt)
+            for link in carried:
+                claim = claims[link.claim_id]
+                if fate.mined:
+                    _mined(moves, fate.transaction, proof, claim)
+                if not fate.final:
+                    continue
+                link.resolved_at = at
+                if _final(moves, fate.transaction, proof, claim):
+                    stand.append((claim, proof.where))
+        await succession.confirm(session, stand, moves, cause="chain")
+        await moves.write(session)
 
-    async def unmined(self, session: AsyncSession, transaction: Transaction, at: datetime) -> None:
+    def _unmined(self, moves: store.Moves, transaction: Transaction, claims: Sequence[Claim]) -> None:
         """A reorg took the block: the same bytes will be sent again, so the claims wait as they did before it."""
-        for _, claim in await self._carried(session, transaction):
+        for claim in claims:
             if transaction.purpose == REVOKE:
                 claim.revoked_tx_hash = None
                 continue
             claim.tx_hash = claim.block_number = None
             if claim.status == ClaimStatus.MINED:
-                store.move(session, claim, ClaimStatus.SIGNED, at=at, cause="reorg")
+                moves.add(claim, ClaimStatus.SIGNED, cause="reorg")
 
-    async def final(self, session: AsyncSession, transaction: Transaction, receipt: Receipt, at: datetime) -> None:
-        """Deep enough: each claim is confirmed or revoked, or goes back to be tried again, and its link is settled."""
-        stand = []
-        for link, claim in await self._carried(session, transaction):
-            link.resolved_at = at
-            if transaction.purpose == REVOKE:
-                self._final_revocation(session, transaction, receipt, claim, at)
-            elif not _is_added(receipt, claim):
-                _not_added(session, receipt, claim, at)
-            elif claim.status == ClaimStatus.MINED:
-                stand.append((claim, _where(receipt)))
-                metrics.VERIFIED_TO_FINAL.labels(claim.chain_id).observe((at - claim.created_at).total_seconds())
-        await succession.confirm(session, stand, at=at, cause="chain")
-
-    def _final_revocation(
-        self, session: AsyncSession, transaction: Transaction, receipt: Receipt, claim: Claim, at: datetime
-    ) -> None:
-        if claim.status != ClaimStatus.REVOKING:
-            return
-        if self._is_revoked(transaction, receipt, claim):
-            claim.revoked_tx_hash = receipt.tx_hash
-            store.move(session, claim, ClaimStatus.REVOKED, at=at, cause="chain", detail=_where(receipt))
-        else:
-            # Reverted, or its epoch had moved already: the next look at the chain tells which.
-            claim.failures += 1
-            claim.next_try_at = at + backoff(claim.failures)
-
-    def _is_revoked(self, transaction: Transaction, receipt: Receipt, claim: Claim) -> bool:
-        assert claim.epoch is not None  # only signed claims are revoked on chain
-        revoked = contracts.subjects_revoked(receipt, self._issuers[transaction.chain_id])
-        return receipt.succeeded and (claim.identity, int(claim.topic), claim.epoch + 1) in revoked
-
-    async def _carried(self, session: AsyncSession, transaction: Transaction) -> list[tuple[TransactionClaim, Claim]]:
-        links = await chain_store.carried(session, transaction.id)
-        claims = {claim.id: claim for claim in await store.locked(session, [link.claim_id for link in links])}
-        return [(link, claims[link.claim_id]) for link in links]
+    def _proof(self, transaction: Transaction, receipt: Receipt) -> _Proof:
+        if not receipt.succeeded:
+            return _Proof(receipt, frozenset(), frozenset())
+        return _Proof(
+            receipt,
+            added=frozenset(contracts.claims_added(receipt)),
+            revoked=frozenset(contracts.subjects_revoked(receipt, self._issuers[transaction.chain_id])),
+        )
 
 
-def _is_added(receipt: Receipt, claim: Claim) -> bool:
-    """Only the Identity's own event shows that a claim stands; a missing failure event would prove nothing."""
-    added = contracts.claims_added(receipt)
-    return receipt.succeeded and (claim.identity, bytes.fromhex(claim.onchain_id[2:])) in added
+def _mined(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: Claim) -> None:
+    """In a block: what its events show is `mined`. What failed waits for finality to be believed."""
+    if transaction.purpose == REVOKE:
+        if proof.is_revoked(claim):
+            if claim.status == ClaimStatus.REVOKING:  # since it was last updated
+                since = (moves.at - claim.updated_at).total_seconds()
+                metrics.DECISION_TO_REVOKED.labels(claim.chain_id).observe(since)
+            claim.revoked_tx_hash, claim.updated_at = proof.receipt.tx_hash, moves.at
+    elif proof.is_added(claim):
+        claim.tx_hash, claim.block_number = proof.receipt.tx_hash, proof.receipt.block_number
+        if claim.status == ClaimStatus.SIGNED:
+            moves.add(claim, ClaimStatus.MINED, cause="chain", detail=proof.where)
 
 
-def _not_added(session: AsyncSession, receipt: Receipt, claim: Claim, at: datetime) -> None:
+def _final(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: Claim) -> bool:
+    """Deep enough: a claim is revoked, or goes back to be tried again, alone. True: it stands, to be confirmed."""
+    if transaction.purpose == REVOKE:
+        _final_revocation(moves, proof, claim)
+        return False
+    if proof.is_added(claim):
+        if claim.status == ClaimStatus.MINED:
+            metrics.VERIFIED_TO_FINAL.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())
+        return claim.status == ClaimStatus.MINED
     claim.failures += 1
     target = on_failure(ClaimStatus(claim.status), claim.failures)
     if target is not None:
-        claim.next_try_at = at + backoff(claim.failures)
-        store.move(session, claim, target, at=at, cause="chain_refused", detail={"tx_hash": receipt.tx_hash})
+        claim.next_try_at = moves.at + backoff(claim.failures)
+        moves.add(claim, target, cause="chain_refused", detail={"tx_hash": proof.receipt.tx_hash})
+    return False
 
 
-def _where(receipt: Receipt) -> dict[str, object]:
-    return {"tx_hash": receipt.tx_hash, "block_number": receipt.block_number}
+def _final_revocation(moves: store.Moves, proof: _Proof, claim: Claim) -> None:
+    if claim.status != ClaimStatus.REVOKING:
+        return
+    if proof.is_revoked(claim):
+        claim.revoked_tx_hash = proof.receipt.tx_hash
+        moves.add(claim, ClaimStatus.REVOKED, cause="chain", detail=proof.where)
+    else:
+        # Reverted, or its epoch had moved already: the next look at the chain tells which.
+        claim.failures += 1
+        claim.next_try_at = moves.at + backoff(claim.failures)

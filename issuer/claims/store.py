@@ -45,6 +45,44 @@ def move(
     )
 
 
+class Moves:
+    """Moves of many claims in one SQL transaction: `add` each, then `write` them all in a few statements."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self._lines: list[history.Line] = []
+
+    def add(self, claim: Claim, target: ClaimStatus, *, cause: str, detail: dict[str, Any] | None = None) -> None:
+        """`move` without its history row. Raises `IllegalMove`."""
+        line = history.Line(
+            case_id=claim.case_id,
+            claim_id=claim.id,
+            at=self.at,
+            source=claim.status,
+            target=target,
+            cause=cause,
+            detail=detail or {},
+        )
+        claim.status = rules.move(ClaimStatus(claim.status), target)
+        claim.updated_at = self.at
+        self._lines.append(line)
+
+    async def write(self, session: AsyncSession) -> None:
+        """The claims as they are now, and the history rows that say why."""
+        await session.flush()
+        await history.record_all(session, self._lines)
+        self._lines = []
+
+
+async def link_all(session: AsyncSession, links: Sequence[tuple[str, str]], purpose: str) -> None:
+    """(transaction id, claim id): which claims a transaction carries, for what."""
+    rows = [
+        {"transaction_id": transaction_id, "claim_id": claim_id, "purpose": purpose}
+        for transaction_id, claim_id in links
+    ]
+    await session.execute(sa.insert(TransactionClaim), rows)
+
+
 async def get(session: AsyncSession, claim_id: str, tenant_id: str = "default") -> Claim | None:
     return await session.scalar(sa.select(Claim).where(Claim.id == claim_id, Claim.tenant_id == tenant_id))
 
@@ -96,10 +134,11 @@ async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Col
     wanted = {(claim.identity, claim.topic, claim.chain_id) for claim in claims}
     if not wanted:
         return []
-    statement = sa.select(Claim).where(
-        Claim.status.in_(statuses), sa.tuple_(Claim.identity, Claim.topic, Claim.chain_id).in_(wanted)
-    )
-    return list(await session.scalars(for_update(statement.order_by(Claim.id), session)))
+    # By identity alone, which has an index; tuples would make SQLite read the whole table.
+    identities = {identity for identity, _, _ in wanted}
+    statement = sa.select(Claim).where(Claim.identity.in_(identities), Claim.status.in_(statuses)).order_by(Claim.id)
+    found = await session.scalars(for_update(statement, session))
+    return [claim for claim in found if (claim.identity, claim.topic, claim.chain_id) in wanted]
 
 
 async def was_ever_signed(session: AsyncSession, identity: str, topic: str, chain_id: int) -> bool:

@@ -16,13 +16,18 @@ from issuer.claims.tables import Claim
 Detail = dict[str, object]
 
 
-async def confirm(session: AsyncSession, claims: Sequence[tuple[Claim, Detail]], *, at: datetime, cause: str) -> None:
+async def confirm(
+    session: AsyncSession, claims: Sequence[tuple[Claim, Detail]], moves: store.Moves, *, cause: str
+) -> None:
     """These stand now, each with its history's detail; what stood in their places is superseded."""
-    for older in await store.standing_for(session, [claim for claim, _ in claims]):
-        store.move(session, older, ClaimStatus.SUPERSEDED, at=at, cause="superseded")
-    await session.flush()  # the older one leaves its place first
+    with session.no_autoflush:  # what the caller changed is written once, with its last move
+        standing = await store.standing_for(session, [claim for claim, _ in claims])
+    for older in standing:
+        moves.add(older, ClaimStatus.SUPERSEDED, cause="superseded")
+    if standing:
+        await moves.write(session)  # the older one leaves its place first
     for claim, detail in claims:
-        store.move(session, claim, ClaimStatus.CONFIRMED, at=at, cause=cause, detail=detail)
+        moves.add(claim, ClaimStatus.CONFIRMED, cause=cause, detail=detail)
 
 
 async def take_back(

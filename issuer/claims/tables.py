@@ -44,6 +44,7 @@ class Claim(Base):
             sqlite_where=_STANDING, postgresql_where=_STANDING,
         ),
         sa.Index("ix_claims_work", "chain_id", "status", "id"),
+        sa.Index("ix_claims_identity", "identity", "topic", "chain_id"),
         sa.Index("ix_claims_wallet", "tenant_id", "wallet"),
     )  # fmt: skip
 

@@ -89,7 +89,7 @@ async def test_a_batch_that_the_claim_signer_does_not_sign_is_not_sent(hosting: 
         async def sign_digest(self, digest: bytes, message: bytes) -> object:
             return await hosting.keys.sender.sign_digest(digest, message)  # another key's signature
 
-    hosting.claims._issues._signer = Silent()  # type: ignore[assignment]
+    hosting.claims._issues._signing._signer = Silent()  # type: ignore[assignment]
     with pytest.raises(SignerFailed):
         await hosting.pump()
     assert await hosting.sent() == before

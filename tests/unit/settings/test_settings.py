@@ -77,7 +77,7 @@ WRONG = [
     (ApiSettings, "PERSONA_WEBHOOK_SECRET", "your-webhook-secret-here"),
     (ApiSettings, "PERSONA_WEBHOOK_SECRET", f"{HOOK} weak"),
     (DaemonSettings, "CLAIMWRIGHT_DEPTH", "0"),
-    (DaemonSettings, "CLAIMWRIGHT_BATCH_SIZE", "41"),
+    (DaemonSettings, "CLAIMWRIGHT_BATCH_SIZE", "201"),
     (DaemonSettings, "CLAIMWRIGHT_MAX_FEE_GWEI", "-1"),
     (DaemonSettings, "CLAIMWRIGHT_CRASH_AT", "issue.sent"),  # in production, as everything here
     (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", secrets.token_hex(32)),

@@ -1,0 +1,111 @@
+"""What only the claim signer can make: words with their signatures, and the leave of a hosted batch."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+from cryptography.exceptions import InvalidTag
+
+from issuer.cases.tables import Case
+from issuer.chain import contracts
+from issuer.chain.contracts import Authorization
+from issuer.chain.gateway import Head
+from issuer.chain.signer import Signer, checked_sign
+from issuer.chain.transactions import Plan
+from issuer.claims import rules
+from issuer.claims.batches import Prepared, gas, lane_prefix
+from issuer.claims.queueing import SALT
+from issuer.claims.rules import Word
+from issuer.claims.settle import ISSUE
+from issuer.claims.tables import Claim
+from issuer.secrets import KeyRing
+
+log = structlog.get_logger(__name__)
+
+LEAVE_SECONDS = 24 * 60 * 60  # how long a hosted batch may wait to be mined
+SIGNED_TOGETHER = 32  # a remote signer takes many at once; one in this process does not care
+
+
+class ClaimSigning:
+    """`claim_issuer`: the contract that the signatures are for."""
+
+    def __init__(self, signer: Signer, *, chain_id: int, claim_issuer: str, data_keys: KeyRing) -> None:
+        self._signer = signer
+        self._claim_issuer = claim_issuer
+        self._domain = rules.domain_separator(chain_id, claim_issuer)
+        self._data_keys = data_keys
+
+    async def sign(
+        self, claims: Sequence[Claim], cases: Mapping[str, Case], epochs: Mapping[str, int], head: Head
+    ) -> tuple[list[Prepared], list[Claim]]:
+        """The claims signed, in their order, and those of which no word can be made. `epochs` by claim id.
+
+        `cases` are the ones that were compared with their sealed decisions, not a later reading of the same rows.
+        """
+        words: dict[str, bytes] = {}
+        for claim in claims:
+            word = self._word(claim, cases[claim.case_id], epochs[claim.id], head)
+            if word is not None:
+                words[claim.id] = word
+        sound = [claim for claim in claims if claim.id in words]
+        prepared: list[Prepared] = []
+        for start in range(0, len(sound), SIGNED_TOGETHER):
+            several = [self._prepare(claim, words[claim.id]) for claim in sound[start : start + SIGNED_TOGETHER]]
+            prepared += await asyncio.gather(*several)
+        return prepared, [claim for claim in claims if claim.id not in words]
+
+    def _word(self, claim: Claim, case: Case, epoch: int, head: Head) -> bytes | None:
+        """None: the salt does not open, or a number does not fit. That is this claim's trouble and nobody else's."""
+        try:
+            salt = self._data_keys.open(SALT, claim.salt, row=claim.id)
+            return Word(
+                epoch=epoch,
+                issued_at=head.timestamp,
+                expires_at=head.timestamp + claim.validity_seconds,
+                commitment=rules.commitment(
+                    salt=salt,
+                    case_id=case.id,
+                    level=case.level,
+                    provider=case.provider,
+                    environment=case.environment,
+                ),
+            ).pack()
+        except (InvalidTag, KeyError, ValueError, OverflowError) as error:
+            log.error("claim_not_made", claim_id=claim.id, case_id=case.id, reason=type(error).__name__)
+            return None
+
+    async def _prepare(self, claim: Claim, word: bytes) -> Prepared:
+        if claim.form == rules.HOSTED:
+            return Prepared(claim=claim, word=word, signature=None)
+        message = rules.claim_message(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
+        return Prepared(claim=claim, word=word, signature=await self._compact(message))
+
+    async def plan(self, batch: Sequence[Prepared], head: Head, *, sender: str, nonce: int) -> Plan:
+        """The transaction of a batch. `nonce` is the sender's: a leave's own is made of it, and counts once."""
+        return Plan(
+            purpose=ISSUE,
+            recipient=self._claim_issuer,
+            calldata=await self._calldata(batch, head, (lane_prefix(sender) << 64) | nonce),
+            gas_limit=gas(batch),
+        )
+
+    async def _calldata(self, batch: Sequence[Prepared], head: Head, nonce: int) -> bytes:
+        """Signed claims speak for themselves; a hosted batch carries the signer's leave: a gas key cannot mint."""
+        first = batch[0].claim
+        if first.form == rules.SIGNED:
+            return contracts.onboard([item.onboarding() for item in batch])
+        items, topic = [item.hosted() for item in batch], int(first.topic)
+        deadline = head.timestamp + LEAVE_SECONDS
+        message = rules.batch_message(
+            domain=self._domain,
+            topic=topic,
+            items=contracts.hosted_items(items),
+            nonce=nonce,
+            deadline=deadline,
+        )
+        leave = Authorization(nonce=nonce, deadline=deadline, signature=await self._compact(message))
+        return contracts.onboard_hosted(topic, items, leave)
+
+    async def _compact(self, message: bytes) -> bytes:
+        signature = await checked_sign(self._signer, message)
+        return rules.compact_signature(signature.r, signature.s, signature.y_parity)
