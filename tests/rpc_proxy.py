@@ -4,9 +4,9 @@
         proxy.faults = [Fault("lost_answer", 0.1, SENDS), Fault("http_429", 0.05)]
 
 Faults are chosen by kind, method and probability, from one seed. Beside them stand the states of a node: `down`, `lag`
-blocks behind, `chain_id` another one, `replacement_rule` that anvil does not have. `before_send` runs when signed bytes
-have arrived and the node has not seen them; `after_send` when the node has answered and the caller has not. A hook that
-returns False swallows the call: the connection is closed.
+blocks behind, `chain_id` another one, `replacement_rule` that anvil does not have. `before[METHOD]` runs when such a
+call has arrived and the node has not seen it; `before_send` the same for signed bytes, `after_send` when the node has
+answered and the caller has not. A hook that returns False swallows the call: the connection is closed.
 """
 
 import asyncio
@@ -79,6 +79,7 @@ class RpcProxy:
         self.faults: list[Fault] = []
         self.done: Counter[str] = Counter()  # how often each fault struck
         self.withheld: list[str] = []
+        self.before: dict[str, Hook] = {}
         self.before_send: Hook | None = None
         self.after_send: Hook | None = None
         self.sent = 0
@@ -136,7 +137,7 @@ class RpcProxy:
         struck = {fault.kind for fault in self._strike(calls, WHOLE)}
         if "delay" in struck:
             await asyncio.sleep(self._chance.uniform(*DELAY_SECONDS))
-        if "refused" in struck or (sends and self.before_send is not None and not await self.before_send()):
+        if "refused" in struck or not await self._lets_in(calls):
             return None
         if "http_429" in struck:
             return _http(b"slow down", "429 Too Many Requests")
@@ -152,6 +153,14 @@ class RpcProxy:
         if "garbage" in struck:
             return _http(b'{"jsonrpc": "2.0", "id')
         return _http(json.dumps(answers if isinstance(asked, list) else answers[0]).encode())
+
+    async def _lets_in(self, calls: list[Call]) -> bool:
+        """Runs the hooks that stand before the node."""
+        methods = {call["method"] for call in calls}
+        hooks = [hook for method, hook in self.before.items() if method in methods]
+        if SEND in methods and self.before_send is not None:
+            hooks.append(self.before_send)
+        return all([await hook() for hook in hooks])
 
     def _strike(self, calls: list[Call], kinds: frozenset[str], *, without: bool = False) -> Iterable[Fault]:
         """Which faults of these kinds (or of all others) happen now."""
