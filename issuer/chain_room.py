@@ -178,8 +178,10 @@ class ChainRoom:
             self._sent.set()
             if resend:
                 await self._lane.resend(await self.gateway.head())
-        while await self._claims.pump():
+        while not self._stop.is_set() and await self._claims.pump():
             self._sent.set()
+            if not await self._lane.ensure():  # a long backlog outlives the lease that it was begun with
+                return
 
     async def _check_chain(self) -> None:
         sender, claim_signer = self._signs

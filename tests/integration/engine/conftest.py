@@ -245,11 +245,11 @@ class Engine:
     async def pump(self) -> None:
         assert await self.lane.ensure()
         while await self.claims.pump():
-            pass
+            assert await self.lane.ensure()
 
     async def settle(self) -> None:
         """Pump and look until nothing is on its way."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 await self.pump()
                 if not await self.watcher.look() and not await self._waiting():
