@@ -26,13 +26,20 @@ class Endpoint(Reads):
     """
 
     def __init__(
-        self, url: Secret, alias: str = "node", *, timeout_seconds: float = 5.0, http: httpx.AsyncClient | None = None
+        self,
+        url: Secret,
+        alias: str = "node",
+        *,
+        chain_id: int | None = None,
+        timeout_seconds: float = 5.0,
+        http: httpx.AsyncClient | None = None,
     ) -> None:
         self.alias = alias
         self.health = Health()
         self.admitted = False
         self.last_head: Head | None = None
-        self._line = JsonRpc(url, alias, timeout_seconds=timeout_seconds, http=http)
+        label = alias if chain_id is None else f"{chain_id}-{alias}"
+        self._line = JsonRpc(url, label, timeout_seconds=timeout_seconds, http=http)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.alias})"

@@ -67,7 +67,7 @@ class Gateway(Reads):
     ) -> None:
         urls = [rpc_urls] if isinstance(rpc_urls, Secret) else rpc_urls
         self._nodes = tuple(
-            Endpoint(url, f"rpc-{number}", timeout_seconds=timeout_seconds, http=http)
+            Endpoint(url, f"rpc-{number}", chain_id=chain and chain[0], timeout_seconds=timeout_seconds, http=http)
             for number, url in enumerate(urls, 1)
         )
         self._current = self._nodes[0]
@@ -142,7 +142,7 @@ class Gateway(Reads):
                 max(heads) - node.last_head.number if heads and node.last_head else 0,
             )
             if node.health.lags and not before:
-                log.warning("endpoint_lags", endpoint=node.alias, count=node.health.lag)
+                log.warning("endpoint_lags", chain_id=self._chain_id, endpoint=node.alias, count=node.health.lag)
         return self.endpoints()
 
     async def _somewhere(self, ask: Callable[[Endpoint], Awaitable[T]]) -> T:
@@ -176,6 +176,10 @@ class Gateway(Reads):
         free = [node for node in self._nodes if not node.health.must_wait(now)]
         return sorted(free, key=lambda node: (node.health.rests(now), node.health.lags, node is not self._current))
 
+    @property
+    def _chain_id(self) -> int | None:
+        return None if self._chain is None else self._chain[0]
+
     def _all_must_wait(self) -> bool:
         now = time.monotonic()
         return all(node.health.must_wait(now) for node in self._nodes)
@@ -186,7 +190,7 @@ class Gateway(Reads):
         self._chain = self._chain or found
         if found != self._chain:
             if node.health.error != WrongChain.code:
-                log.error("endpoint_on_another_chain", endpoint=node.alias, chain_id=found[0])
+                log.error("endpoint_on_another_chain", chain_id=self._chain_id, endpoint=node.alias)
             node.exclude(WrongChain.code)
             raise WrongChain(
                 f"{node.alias} is on another chain (chain id {found[0]}, genesis {found[1]}) than the deployment file; "
@@ -220,7 +224,7 @@ class Gateway(Reads):
 
     def _use(self, node: Endpoint) -> None:
         if node is not self._current:
-            log.warning("endpoint_changed", endpoint=node.alias)
+            log.warning("endpoint_changed", chain_id=self._chain_id, endpoint=node.alias)
             self._current = node
         if len(self._nodes) > 1 and time.monotonic() - self._surveyed_at > SURVEY_SECONDS:
             self._surveyed_at = time.monotonic()

@@ -58,9 +58,9 @@ class BatchRefused(NodeRefused):
 class JsonRpc:
     """`http` is borrowed when given, else made and owned. `timeout_seconds` bounds one request from end to end."""
 
-    def __init__(self, url: Secret, alias: str, *, timeout_seconds: float, http: httpx.AsyncClient | None) -> None:
+    def __init__(self, url: Secret, label: str, *, timeout_seconds: float, http: httpx.AsyncClient | None) -> None:
         self._url = checked_url(url)
-        self._alias = alias  # in metrics
+        self._label = label  # in metrics
         self._timeout = timeout_seconds
         self._ids = itertools.count(1)
         self._owns_http = http is None
@@ -105,7 +105,7 @@ class JsonRpc:
     async def _batch(self, methods: Sequence[Method]) -> list[Answer | None]:
         bodies = {next(self._ids): method for method in methods}
         names = {name for name, _ in methods}
-        with metrics.rpc_request(self._alias, names.pop() if len(names) == 1 else "batch"):
+        with metrics.rpc_request(self._label, names.pop() if len(names) == 1 else "batch"):
             answers = _decoded(await self._post([_body(number, *method) for number, method in bodies.items()]))
         if isinstance(answers, Answer):
             raise _to_a_batch(answers)
@@ -117,7 +117,7 @@ class JsonRpc:
     async def _single(self, method: Method) -> Answer | None:
         number = next(self._ids)
         async with self._singles:
-            with metrics.rpc_request(self._alias, method[0]):
+            with metrics.rpc_request(self._label, method[0]):
                 answer = _decoded(await self._post(_body(number, *method)))
         if isinstance(answer, list):
             raise NodeUnavailable("the node gave a list of answers to one question")

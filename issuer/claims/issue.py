@@ -31,6 +31,7 @@ from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.errors import ChainError, Changed
 from issuer.secrets import KeyRing
+from issuer.stops import store as stops
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +84,8 @@ class Issues:
         if room <= 0:
             return False
         async with self._db.read() as session:
+            if await stops.standing(session, [self._lane.chain_id]):
+                return False  # what waits goes on waiting; `claimwright stop lift` lets it go
             rows = await store.ready(session, self._lane.chain_id, now=self._clock(), limit=WAVE)
             case_ids = [case.id for _, case in rows]
             decisions = await store.newest_decisions(session, case_ids)
@@ -183,6 +186,8 @@ class Issues:
         self, session: AsyncSession, transactions: Sequence[Transaction], prepared: list[list[Prepared]]
     ) -> None:
         """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
+        if await stops.standing(session, [self._lane.chain_id], committing=True):
+            raise Changed("issuing was stopped while claims were being signed")
         carried = {  # a batch that could not be paid for has no transaction
             item.claim.id: (item, transaction)
             for transaction, batch in zip(transactions, prepared, strict=False)
@@ -206,6 +211,7 @@ class Issues:
             claim.epoch = word.epoch
             claim.word = "0x" + item.word.hex()
             claim.signature = None if item.signature is None else "0x" + item.signature.hex()
+            claim.signer = self._signing.address
             claim.valid_until = rules.valid_until(word)
             moves.add(claim, ClaimStatus.SIGNED, cause="signed", detail={"nonce": transaction.nonce})
             metrics.QUEUE_WAIT.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())

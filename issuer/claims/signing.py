@@ -35,6 +35,11 @@ class ClaimSigning:
         self._domain = rules.domain_separator(chain_id, claim_issuer)
         self._data_keys = data_keys
 
+    @property
+    def address(self) -> str:
+        """Whose signatures these are (EIP-55)."""
+        return self._signer.address
+
     async def sign(
         self, claims: Sequence[Claim], cases: Mapping[str, Case], epochs: Mapping[str, int], head: Head
     ) -> tuple[list[Prepared], list[Claim]]:

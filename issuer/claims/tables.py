@@ -46,6 +46,7 @@ class Claim(Base):
         sa.Index("ix_claims_work", "chain_id", "status", "id"),
         sa.Index("ix_claims_identity", "identity", "topic", "chain_id"),
         sa.Index("ix_claims_wallet", "tenant_id", "wallet"),
+        sa.Index("ix_claims_signer", "signer", "id"),
     )  # fmt: skip
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
@@ -65,6 +66,7 @@ class Claim(Base):
     epoch: Mapped[int | None]
     word: Mapped[str | None] = mapped_column(sa.String(66))
     signature: Mapped[str | None] = mapped_column(sa.String(130))
+    signer: Mapped[str | None] = mapped_column(sa.String(42))  # whose key it was; of a hosted claim: its batch's
     valid_until: Mapped[datetime | None]
     renewal_asked_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")

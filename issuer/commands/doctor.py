@@ -17,6 +17,7 @@ from issuer.db import Database
 from issuer.errors import ClaimwrightError, WrongChain
 from issuer.providers import registry
 from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, StoreSettings, load
+from issuer.stops import store as stops
 
 LOW_WEI = 5 * 10**16
 PROBE = b"Claimwright asks whether this key signs; what it signs here is neither a transaction nor a claim"
@@ -49,6 +50,7 @@ async def _examine() -> list[Finding]:
     except ClaimwrightError as error:
         return [*findings, Finding("daemon settings", False, error.message)]
     findings.append(Finding("daemon settings", True, "complete"))
+    findings.append(await _finding("issuing", lambda: _issuing(settings)))
     parts = await asyncio.gather(*(_chain(chain) for chain in settings.chains), _provider(settings))
     return [*findings, *(finding for part in parts for finding in part)]
 
@@ -73,6 +75,22 @@ async def _store() -> str:
     finally:
         await db.aclose()
     return f"{db.dialect}, at the newest version"
+
+
+async def _issuing(settings: DaemonSettings) -> str:
+    """An emergency stop is no fault, but nobody should look for one elsewhere."""
+    db = Database(settings.database_url.reveal(), pool_size=1)
+    try:
+        if not await migrations.at_head(db):
+            return "cannot be told before the store is migrated"
+        async with db.read() as session:
+            standing = await stops.standing(session)
+    finally:
+        await db.aclose()
+    if standing:
+        stopped = "; ".join(f"{one.reason}: `claimwright stop lift {one.id}`" for one in standing)
+        raise ClaimwrightError(f"is stopped by a person ({stopped})")
+    return "nothing is stopped"
 
 
 async def _chain(settings: ChainSettings) -> list[Finding]:

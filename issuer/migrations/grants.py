@@ -33,6 +33,8 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "reconciled_blocks": ((), (READ, ADD, CHANGE)),
     "refusal_counts": ((READ, ADD, CHANGE), (READ,)),
     "refusals": ((READ, ADD, DROP), (READ,)),
+    "stop_lifts": ((), (READ, ADD)),
+    "stops": ((), (READ, ADD)),
     "subject_wallets": ((READ, ADD), (READ,)),
     "subjects": ((READ, ADD), (READ,)),
     "transaction_claims": ((), (READ, ADD, CHANGE)),

@@ -8,7 +8,8 @@ import issuer.claims.tables
 import issuer.history
 import issuer.inbox.tables
 import issuer.queue.tables
-import issuer.reconcile.tables  # noqa: F401 - imported so that their tables are known
+import issuer.reconcile.tables
+import issuer.stops.tables  # noqa: F401 - imported so that their tables are known
 from issuer.db import Base
 
 metadata = Base.metadata

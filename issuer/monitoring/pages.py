@@ -56,7 +56,7 @@ class DaemonPages:
             return detail("not-ready", [problem], migrated=migrated)
         facts = await self._facts()
         seen = [sight.seen for sight in self._sights]
-        problems = [*_held(facts), *_waits(facts), *_findings(facts)]
+        problems = [*_stopped(facts), *_held(facts), *_waits(facts), *_findings(facts)]
         problems += [f"chain {one.chain_id}: no new block for {one.age:.0f} s" for one in seen if one and _old(one.age)]
         return detail(
             "degraded" if problems else "ok",
@@ -69,6 +69,7 @@ class DaemonPages:
                 {"chain_id": chain_id, "state": state, "count": waiting.count, "oldest": waiting.oldest}
                 for (chain_id, state), waiting in facts.claims.items()
             ],
+            stops=facts.stops,
             lanes=facts.lanes,
             chains=[one for one in seen if one is not None],
             endpoints=self._endpoints(),
@@ -102,6 +103,10 @@ def waits_long(what: str, waiting: Waiting) -> list[str]:
     if waiting.oldest < LONG_WAIT_SECONDS:
         return []
     return [f"{what}: {waiting.count} waiting, the oldest for {waiting.oldest:.0f} s"]
+
+
+def _stopped(facts: Facts) -> list[str]:
+    return [f"issuing is stopped: {one.reason}; `claimwright stop lift {one.id}` lifts it" for one in facts.stops]
 
 
 def _held(facts: Facts) -> list[str]:

@@ -20,6 +20,7 @@ from issuer.inbox.tables import InboxEvent
 from issuer.queue.port import INBOX, Queue
 from issuer.reconcile.rules import Code
 from issuer.reconcile.store import open_counts
+from issuer.stops.store import standing
 
 # Settled states are not counted: their number only grows, and no one is waiting in them.
 OPEN = (ClaimStatus.QUEUED, ClaimStatus.SIGNED, ClaimStatus.MINED, ClaimStatus.REVOKING, ClaimStatus.FAILED)
@@ -54,6 +55,15 @@ class LaneFacts(msgspec.Struct, frozen=True, kw_only=True):
     held_because: str | None
 
 
+class StopFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """An emergency stop that stands. `chain_id` None: on every chain."""
+
+    id: str
+    chain_id: int | None
+    reason: str
+    at: datetime
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """`revocation_lag` by chain: how long the oldest claim that is to be revoked still counts on chain."""
 
@@ -64,6 +74,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     inbox: Waiting
     findings: Mapping[tuple[int, str], int]
     held: Mapping[str, int]
+    stops: Sequence[StopFacts]
 
 
 async def facts(session: AsyncSession, queue: Queue, chain_ids: Sequence[int]) -> Facts:
@@ -83,6 +94,10 @@ async def facts(session: AsyncSession, queue: Queue, chain_ids: Sequence[int]) -
             **await open_counts(session),
         },
         held={"inbox": stubborn, "claim": failed},
+        stops=[
+            StopFacts(id=one.id, chain_id=one.chain_id, reason=one.reason, at=one.at)
+            for one in await standing(session, chain_ids)
+        ],
     )
 
 

@@ -1,0 +1,1 @@
+"""The emergency stop: no claim is signed and none is issued, until a person lifts it. Revocations go on."""
