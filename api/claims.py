@@ -20,6 +20,7 @@ from api.services import Services
 from issuer.cases import people, standing, store
 from issuer.cases.levels import LEVELS
 from issuer.claims import store as claims
+from issuer.claims.calldata import HolderCall, for_holder
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import NotFound
 from issuer.queue.port import LANE
@@ -91,6 +92,22 @@ async def revoke_claim(
     return claim_view(claim)
 
 
+@get("/claims/{claim_id:str}/calldata", summary="What a holder can send", opt={SCOPE: "claims:read"})
+async def show_calldata(
+    claim_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> HolderCall:
+    """The transaction with which the holder puts this signed claim on the Identity without us.
+
+    For an Identity made elsewhere that gave our ClaimIssuer no key, and for a claim that its holder removed. 409 for
+    a claim that is not signed, is revoked, or is hosted.
+    """
+    async with services.db.read() as session:
+        claim = await claims.get(session, inputs.row_id(claim_id), caller.tenant_id)
+    if claim is None:
+        raise NotFound("no such claim")
+    return for_holder(claim)
+
+
 @get("/levels", summary="List levels", opt={SCOPE: "cases:read"})
 async def list_levels() -> LevelList:
     """The named policies that a case may be opened at."""
@@ -127,7 +144,7 @@ async def show_subject_status(
 claim_routes = Router(
     path="/",
     route_handlers=[
-        Router(path="/", tags=["claims"], route_handlers=[list_claims, show_claim, revoke_claim]),
+        Router(path="/", tags=["claims"], route_handlers=[list_claims, show_claim, show_calldata, revoke_claim]),
         Router(path="/", tags=["subjects"], route_handlers=[show_subject_status]),
         Router(path="/", tags=["levels"], route_handlers=[list_levels]),
     ],

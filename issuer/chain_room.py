@@ -18,6 +18,8 @@ from issuer.chain.signer import Signer
 from issuer.chain.signers import load_signer, refuse_shared_keys
 from issuer.chain.watcher import Watcher
 from issuer.claims.issue import Contracts, Issues
+from issuer.claims.queueing import Issuance
+from issuer.claims.renewal import Renewals
 from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement
 from issuer.claims.work import ClaimWorker
@@ -34,6 +36,7 @@ IDLE_SECONDS = 1.0  # between looks when nobody rings
 BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
 PROBE_SECONDS = 1.0
 SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
+RENEW_SECONDS = 5.0
 RECONCILE_SECONDS = 15.0
 GWEI = 10**9
 
@@ -44,6 +47,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     db: Database
     decision_keys: KeyRing
     data_keys: KeyRing
+    hosted_levels: frozenset[str]
     batch_size: int
     stop: asyncio.Event
 
@@ -89,6 +93,12 @@ class ChainRoom:
         settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
         self.sight = ChainSight(shared.db, self.gateway, chain_id=self.chain_id, profile=self.profile)
         self._watcher = Watcher(shared.db, self.gateway, settlement, chain_id=self.chain_id, profile=self.profile)
+        self.issuance = Issuance(
+            claim_issuers={self.chain_id: self.at.claim_issuer},
+            data_keys=shared.data_keys,
+            hosted_levels=shared.hosted_levels,
+        )
+        self._renewals = Renewals(shared.db, self.issuance, chain_id=self.chain_id, decision_keys=shared.decision_keys)
         self._reconciler = Reconciler(
             shared.db,
             self.gateway,
@@ -103,6 +113,7 @@ class ChainRoom:
         tasks.create_task(self._drive())
         tasks.create_task(self._watch())
         tasks.create_task(every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id))
+        tasks.create_task(every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id))
         tasks.create_task(every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id))
         tasks.create_task(every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id))
 
@@ -128,6 +139,10 @@ class ChainRoom:
             self._away = True
             raise
         return contracts.identity_of(linked, predicted)
+
+    async def _renew(self) -> None:
+        if await self._renewals.step():
+            self._work.set()
 
     async def _reconcile(self) -> None:
         await self._reconciler.step(first_block=await deployed_in(self.gateway, self.deployment))

@@ -21,7 +21,7 @@ COMMANDS = {
     "deploy": ("issuer.commands.deploy:deploy", "Put the contracts on chain, or finish and check what is there."),
     "doctor": ("issuer.commands.doctor:doctor", "Check settings, store, chain and provider; say what to do."),
     "case": ("issuer.commands.case:case", "List and show cases."),
-    "claim": ("issuer.commands.claim:claim", "List, show and revoke claims."),
+    "claim": ("issuer.commands.claim:claim", "List, show, revoke, renew and retry claims."),
     "event": ("issuer.commands.event:event", "List provider events, or handle one again."),
     "reconcile": (
         "issuer.commands.reconcile:reconcile",

@@ -40,10 +40,10 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         db=db,
         decision_keys=KeyRing.parse("CLAIMWRIGHT_DECISION_KEYS", settings.decision_keys),
         data_keys=KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", settings.data_keys),
+        hosted_levels=_hosted_levels(settings),
         batch_size=settings.batch_size,
         stop=stop,
     )
-    hosted_levels = _hosted_levels(settings)
     rooms = Rooms([ChainRoom(chain, shared) for chain in settings.chains])
     vendors = open_providers(settings)
     queue = open_queue(db)
@@ -58,7 +58,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             issuance=Issuance(
                 claim_issuers={room.chain_id: room.at.claim_issuer for room in rooms},
                 data_keys=shared.data_keys,
-                hosted_levels=hosted_levels,
+                hosted_levels=shared.hosted_levels,
             ),
             identities=rooms.identities,
             wake=rooms.wake,

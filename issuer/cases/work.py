@@ -169,9 +169,11 @@ class CaseWorker:
                 return
             missing = await queueing.missing_chains(session, case, decision, self._issuance)
             there = {chain_id: identity for chain_id, identity in identities.items() if chain_id in missing}
-            await queueing.queue_claims(session, case, decision, LEVELS[case.level], self._issuance, there, at=now)
+            level = LEVELS[case.level]
+            await queueing.queue_claims(session, case, decision, level, self._issuance, there, at=now)
             lacks = await queueing.missing_chains(session, case, decision, self._issuance)
-            case.next_check_at = now + (sweep.GRACE if lacks else self._silent * 24)
+            soon = lacks - there.keys() or await queueing.is_soon_free(session, level, there)
+            case.next_check_at = now + (self._silent * 24 if not lacks else sweep.GRACE if soon else self._silent)
         self._wake()
 
     async def _read_silent(self, case: Case) -> None:

@@ -74,6 +74,7 @@ ADD_KEY = Function("ClaimIssuer", "addKey", ("bytes32", "uint256", "uint256"))
 GET_KEY = Function("ClaimIssuer", "getKey", ("bytes32",), ("uint256[]", "uint256", "bytes32"))
 KEY_HAS_PURPOSE = Function("Identity", "keyHasPurpose", ("bytes32", "uint256"), ("bool",))
 FACTORY = Function("ClaimIssuer", "factory", (), ("address",))
+ADD_CLAIM = Function("Identity", "addClaim", ("uint256", "uint256", "address", "bytes", "bytes", "string"))
 # `uri` is a string in the ABI; read as bytes, because an identity that is not ours may put anything there.
 GET_CLAIM = Function(
     "Identity", "getClaim", ("bytes32",), ("uint256", "uint256", "address", "bytes", "bytes", "string")

@@ -104,6 +104,11 @@ def _pairs(items: Sequence[Hosted]) -> list[tuple[str, bytes]]:
     return [(item.wallet, item.word) for item in items]
 
 
+def add_claim(issuer: str, claim: ClaimInput) -> bytes:
+    """Calldata for the Identity, from its holder."""
+    return abi.ADD_CLAIM.calldata(claim.topic, claim.scheme, issuer, claim.signature, claim.data, claim.uri)
+
+
 def revoke_batch(items: Sequence[Revocation]) -> bytes:
     """Calldata for the ClaimIssuer, from an operator."""
     return abi.REVOKE_BATCH.calldata([(item.identity, item.topic, item.epoch) for item in items])

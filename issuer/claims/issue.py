@@ -213,6 +213,7 @@ class Issues:
             claim.signature = None if item.signature is None else "0x" + item.signature.hex()
             claim.signer = self._signing.address
             claim.valid_until = rules.valid_until(word)
+            claim.renew_at = rules.renew_at(claim.valid_until, claim.validity_seconds)
             moves.add(claim, ClaimStatus.SIGNED, cause="signed", detail={"nonce": transaction.nonce})
             metrics.QUEUE_WAIT.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())
         await moves.write(session)

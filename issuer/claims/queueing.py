@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -64,9 +64,35 @@ async def queue_claims(
             continue
         for topic in level.topics:
             identity = identities[chain_id]
-            if await _makes_room(session, identity, str(topic), chain_id, decision, at):
-                queued.append(await _queue(session, case, decision, level, issuance, identity, topic, chain_id, at))
+            if await _may_follow(session, case, level, identity, str(topic), chain_id, at) and await _makes_room(
+                session, identity, str(topic), chain_id, decision, at
+            ):
+                queued.append(await queue(session, case, decision, level, issuance, identity, topic, chain_id, at))
     return queued
+
+
+async def is_soon_free(session: AsyncSession, level: Level, identities: Mapping[int, str]) -> bool:
+    """Is it only a claim that is about to be signed that keeps a new one out?"""
+    for chain_id, identity in identities.items():
+        for topic in level.topics:
+            if await store.waiting_for(session, identity, str(topic), chain_id) is not None:
+                return True
+    return False
+
+
+async def _may_follow(
+    session: AsyncSession, case: Case, level: Level, identity: str, topic: str, chain_id: int, at: datetime
+) -> bool:
+    """Not what its holder removed, unless another case asks for it anew; not in place of a better claim."""
+    if await store.was_removed(session, case.id, topic, chain_id):
+        return False
+    standing = await store.standing_with_case(session, identity, topic, chain_id)
+    if standing is None or standing[1].id == case.id:
+        return True
+    claim, other = standing
+    return rules.replaces(
+        at + timedelta(seconds=level.validity_seconds), case.environment, claim.valid_until, other.environment
+    )
 
 
 async def _makes_room(
@@ -83,7 +109,7 @@ async def _makes_room(
     return True
 
 
-async def _queue(
+async def queue(
     session: AsyncSession,
     case: Case,
     decision: Decision,
@@ -93,7 +119,10 @@ async def _queue(
     topic: int,
     chain_id: int,
     at: datetime,
+    *,
+    cause: str = "approved",
 ) -> Claim:
+    """A claim that waits to be signed, of a key for which none waits yet."""
     claim_id = new_id("clm")
     form = issuance.form_of(level)
     if form == rules.HOSTED and await store.was_ever_signed(session, identity, str(topic), chain_id):
@@ -109,6 +138,7 @@ async def _queue(
         topic=str(topic),
         chain_id=chain_id,
         form=form,
+        issuer=issuance.claim_issuers[chain_id],
         onchain_id="0x" + rules.onchain_id(issuance.claim_issuers[chain_id], topic).hex(),
         status=ClaimStatus.QUEUED,
         validity_seconds=level.validity_seconds,
@@ -119,7 +149,7 @@ async def _queue(
     )
     session.add(claim)
     history.record(
-        session, case_id=case.id, claim_id=claim_id, at=at, source=None, target=ClaimStatus.QUEUED, cause="approved"
+        session, case_id=case.id, claim_id=claim_id, at=at, source=None, target=ClaimStatus.QUEUED, cause=cause
     )
     await session.flush()
     return claim

@@ -3,7 +3,7 @@
 Sources: DESIGN of the claim word in docs/contracts.md; ERC-735 (claim id as in ONCHAINID 2.2.1); EIP-712; EIP-2098.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -17,6 +17,8 @@ COMMITMENT_BYTES = 21
 SCHEME_ECDSA = 1
 SIGNED, HOSTED = "signed", "hosted"  # the forms a claim can have on chain
 MAX_FAILURES = 5
+RENEW_LEAD = timedelta(days=30)
+PRODUCTION = "production"
 
 DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 CLAIM_TYPE = keccak(text="Claim(address identity,uint256 topic,bytes32 word)")
@@ -63,6 +65,10 @@ ON_ITS_WAY = frozenset({S.SIGNED, S.MINED})
 IN_FORCE = ON_ITS_WAY | {S.CONFIRMED, S.REVOKING}
 
 
+# A person may ask for a new one of each; by itself only a standing claim is renewed.
+RENEWABLE = frozenset({S.CONFIRMED, S.REVOKED})
+
+
 def move(source: ClaimStatus, target: ClaimStatus) -> ClaimStatus:
     """The one way to a new status. Raises `IllegalMove`."""
     if target not in MOVES[source]:
@@ -94,6 +100,21 @@ def on_failure(status: ClaimStatus, failures: int) -> ClaimStatus | None:
     if status not in (S.SIGNED, S.MINED):
         return None
     return S.FAILED if failures >= MAX_FAILURES else S.QUEUED
+
+
+def replaces(until: datetime | None, environment: str, older_until: datetime | None, older_environment: str) -> bool:
+    """May a claim of another case take the place of one that stands? Never by a shorter or a weaker one.
+
+    None is a claim without end; what a provider says in its sandbox is weaker than what it says in production.
+    """
+    if older_environment == PRODUCTION and environment != PRODUCTION:
+        return False
+    return until is None or (older_until is not None and until >= older_until)
+
+
+def renew_at(until: datetime | None, validity_seconds: int) -> datetime | None:
+    """When a claim is made anew: a month before its end, or for a short life in its last third. None: it has no end."""
+    return None if until is None else until - min(RENEW_LEAD, timedelta(seconds=validity_seconds) / 3)
 
 
 def onchain_id(issuer: str, topic: int) -> bytes:

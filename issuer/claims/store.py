@@ -14,7 +14,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
-from issuer.claims.rules import IN_FORCE, ClaimStatus
+from issuer.claims.rules import IN_FORCE, RENEWABLE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.reconcile import store as findings
@@ -139,6 +139,68 @@ async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Col
     statement = sa.select(Claim).where(Claim.identity.in_(identities), Claim.status.in_(statuses)).order_by(Claim.id)
     found = await session.scalars(for_update(statement, session))
     return [claim for claim in found if (claim.identity, claim.topic, claim.chain_id) in wanted]
+
+
+async def standing_with_case(
+    session: AsyncSession, identity: str, topic: str, chain_id: int
+) -> tuple[Claim, Case] | None:
+    """The claim that stands on an identity for a topic, with its case."""
+    statement = (
+        sa.select(Claim, Case)
+        .join(Case, Case.id == Claim.case_id)
+        .where(
+            Claim.identity == identity,
+            Claim.topic == topic,
+            Claim.chain_id == chain_id,
+            Claim.status == ClaimStatus.CONFIRMED,
+        )
+    )
+    found = (await session.execute(statement)).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
+async def was_removed(session: AsyncSession, case_id: str, topic: str, chain_id: int) -> bool:
+    """Did the holder remove the claim of this case, and not put it back? The history says so for ever."""
+    moves = (
+        sa.select(history.History.target)
+        .join(Claim, Claim.id == history.History.claim_id)
+        .where(
+            history.History.case_id == case_id,
+            history.History.target.in_((ClaimStatus.REMOVED, ClaimStatus.CONFIRMED)),
+            Claim.topic == topic,
+            Claim.chain_id == chain_id,
+        )
+        .order_by(history.History.id.desc())
+        .limit(1)
+    )
+    return await session.scalar(moves) == ClaimStatus.REMOVED
+
+
+async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> list[str]:
+    """Claims to be made anew whose approval stands, the one that ends first before the others."""
+    other = aliased(Claim)
+    follows = sa.exists().where(
+        other.identity == Claim.identity,
+        other.topic == Claim.topic,
+        other.chain_id == Claim.chain_id,
+        other.status.in_({ClaimStatus.QUEUED} | IN_FORCE - {ClaimStatus.CONFIRMED}),
+    )
+    statement = (
+        sa.select(Claim.id)
+        .join(Case, Case.id == Claim.case_id)
+        .where(
+            Claim.chain_id == chain_id,
+            Claim.status.in_(RENEWABLE),
+            Claim.renew_at <= now,
+            Case.status == CaseStatus.APPROVED,
+            Case.person_ruling.is_(None),
+            Case.redacted_at.is_(None),
+            ~follows,
+        )
+        .order_by(Claim.renew_at)
+        .limit(limit)
+    )
+    return list(await session.scalars(statement))
 
 
 async def was_ever_signed(session: AsyncSession, identity: str, topic: str, chain_id: int) -> bool:

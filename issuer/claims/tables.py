@@ -21,10 +21,11 @@ def _shard(context: DefaultExecutionContext) -> int:
 
 
 class Claim(Base):
-    """`identity` is the address the holder's Identity has or will have; `onchain_id` the ERC-735 claim id.
+    """`identity` is the address the holder's Identity has or will have; `onchain_id` the ERC-735 claim id,
+    which follows from `issuer`, our ClaimIssuer (None: queued before it was kept here), and topic.
 
     `shard` chooses its lane; it follows from identity and topic. `revision` counts the approvals of one case. `word`
-    and `signature` are what was signed, 32 and 64 bytes in hex.
+    and `signature` are what was signed, 32 and 64 bytes in hex. `renew_at`: when a new one is to follow this.
     """
 
     __tablename__ = "claims"
@@ -43,6 +44,7 @@ class Claim(Base):
             "uq_claims_standing", "identity", "topic", "chain_id", unique=True,
             sqlite_where=_STANDING, postgresql_where=_STANDING,
         ),
+        sa.Index("ix_claims_renewal", "chain_id", "renew_at"),
         sa.Index("ix_claims_work", "chain_id", "status", "id"),
         sa.Index("ix_claims_identity", "identity", "topic", "chain_id"),
         sa.Index("ix_claims_wallet", "tenant_id", "wallet"),
@@ -59,6 +61,7 @@ class Claim(Base):
     chain_id: Mapped[int] = mapped_column(sa.BigInteger)
     shard: Mapped[int] = mapped_column(sa.SmallInteger, default=_shard, server_default="0")
     form: Mapped[str] = mapped_column(sa.String(16))
+    issuer: Mapped[str | None] = mapped_column(sa.String(42))
     onchain_id: Mapped[str] = mapped_column(sa.String(66))
     status: Mapped[ClaimStatus] = mapped_column(sa.String(32))
     validity_seconds: Mapped[int] = mapped_column(sa.BigInteger)
@@ -68,7 +71,7 @@ class Claim(Base):
     signature: Mapped[str | None] = mapped_column(sa.String(130))
     signer: Mapped[str | None] = mapped_column(sa.String(42))  # whose key it was; of a hosted claim: its batch's
     valid_until: Mapped[datetime | None]
-    renewal_asked_at: Mapped[datetime | None]
+    renew_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     next_try_at: Mapped[datetime]
     revoke_reason: Mapped[str | None] = mapped_column(sa.String(200))

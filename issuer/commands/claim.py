@@ -1,26 +1,53 @@
 """`claimwright claim`."""
 
+import asyncio
 import getpass
+from collections.abc import Awaitable, Sequence
+from contextlib import aclosing as closing
+from datetime import UTC, datetime
+from typing import Any, Protocol
 
 import click
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases import store as cases
 from issuer.cases.people import revoke_claim
+from issuer.claims import renewal, selection
 from issuer.claims import store as claims
+from issuer.claims.calldata import for_holder
 from issuer.claims.rules import ClaimStatus
+from issuer.claims.selection import Selection
 from issuer.claims.tables import Claim
 from issuer.clock import now
 from issuer.commands.common import as_json, limited, reason_of, run, show, show_one, store
-from issuer.errors import NotFound
+from issuer.db import Database
+from issuer.errors import Conflict, InvalidInput, NotFound
 from issuer.queue.open import open_queue
 from issuer.queue.port import LANE
 
 TENANT = "default"
 
 
+class Moment(click.ParamType[datetime]):
+    """RFC 3339, or a day; UTC if it names no zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's own signature
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-20 or 2026-11-20T12:00:00Z", param, ctx)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+MOMENT = Moment()
+
+
 @click.group()
 def claim() -> None:
-    """List, show and revoke claims."""
+    """List, show, revoke, renew and retry claims."""
 
 
 @claim.command("list")
@@ -58,26 +85,145 @@ def show_(claim_id: str, as_json: bool) -> None:
 
 
 @claim.command()
-@click.argument("claim_id")
-@click.option("--reason", required=True, help="Kept with the claim; name no person in it.")
+@click.argument("claim_id", required=False)
+@click.option("--reason", required=True, help="Kept with each claim; name no person in it.")
+@click.option("--level", help="Every claim of cases at this level.")
+@click.option("--provider", help="Every claim that rests on this provider's decision.")
+@click.option("--topic", help="Every claim on this topic (decimal).")
+@click.option("--chain", "chain_id", type=int, help="Every claim on this chain.")
+@click.option("--before", type=MOMENT, help="Only those queued before this time, UTC.")
+@click.option("--after", type=MOMENT, help="Only those queued at this time or later, UTC.")
+@click.option("--expect", type=click.IntRange(min=0), help="Go on if exactly so many would be revoked.")
+@click.option("--yes", is_flag=True, help="Go on, however many there are.")
+@click.option("--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many in a row.")
+@click.option(
+    "--pause", type=click.FloatRange(0, 3600), default=1.0, show_default=True, help="Seconds between batches."
+)
 @as_json
-def revoke(claim_id: str, reason: str, as_json: bool) -> None:
-    """Take CLAIM_ID back. The daemon revokes it on chain at once; it stands against later approvals."""
+def revoke(
+    claim_id: str | None,
+    reason: str,
+    level: str | None,
+    provider: str | None,
+    topic: str | None,
+    chain_id: int | None,
+    before: datetime | None,
+    after: datetime | None,
+    expect: int | None,
+    yes: bool,
+    batch: int,
+    pause: float,
+    as_json: bool,
+) -> None:
+    """Take CLAIM_ID back, or every claim that the options name. It stands against later approvals.
+
+    Without an id the number of claims comes first; --expect N or --yes then revokes them, batch by batch. The daemon
+    puts each revocation on chain ahead of everything else.
+    """
     checked = reason_of(reason)
+    wanted = Selection(
+        tenant_id=TENANT,
+        level=level,
+        provider=provider,
+        topic=topic,
+        chain_id=chain_id,
+        before=before,
+        after=after,
+    )
+    if (claim_id is None) == wanted.is_everything:
+        raise InvalidInput("claim_id", "name one claim, or say with --level, --before … which ones; not both")
+    if claim_id is not None:
+        show_one(claim_row(run(_revoke([claim_id], checked))[0]), as_json=as_json)
+        return
+    found = run(_count(wanted))
+    if expect is not None and expect != found:
+        raise Conflict(f"{found} claims would be revoked, not {expect}; nothing was done")
+    if not yes and expect is None:
+        show_one({"would_be_revoked": found, "go_on_with": f"--expect {found}"}, as_json=as_json)
+        return
+    show_one({"revoked": run(_revoke_all(wanted, checked, batch, pause))}, as_json=as_json)
 
-    async def change() -> Claim:
-        async with store() as db:
-            queue = open_queue(db)
-            try:
-                async with db.write() as session:
-                    actor = f"cli:{getpass.getuser()}"
-                    row = await revoke_claim(session, claim_id=claim_id, reason=checked, actor=actor, at=now())
-                    await queue.enqueue(session, LANE, [str(row.chain_id)])
-                    return row
-            finally:
-                await queue.aclose()
 
-    show_one(claim_row(run(change())), as_json=as_json)
+@claim.command()
+@click.argument("claim_id")
+@as_json
+def renew(claim_id: str, as_json: bool) -> None:
+    """Have CLAIM_ID made anew now; it stands until the new one does."""
+    show_one(claim_row(run(_by_person(renewal.ask, claim_id))), as_json=as_json)
+
+
+@claim.command()
+@click.argument("claim_id")
+@as_json
+def retry(claim_id: str, as_json: bool) -> None:
+    """Try CLAIM_ID, which failed, again."""
+    show_one(claim_row(run(_by_person(renewal.retry, claim_id))), as_json=as_json)
+
+
+@claim.command()
+@click.argument("claim_id")
+@as_json
+def calldata(claim_id: str, as_json: bool) -> None:
+    """What the holder of CLAIM_ID sends to put it on the Identity without us."""
+
+    async def read() -> dict[str, object]:
+        async with store() as db, db.read() as session:
+            row = await claims.get(session, claim_id, TENANT)
+            if row is None:
+                raise NotFound("no such claim; `claimwright claim list` shows them")
+            return msgspec.to_builtins(for_holder(row))  # type: ignore[no-any-return]
+
+    show_one(run(read()), as_json=as_json)
+
+
+class Act(Protocol):
+    """What a person may do to one claim."""
+
+    def __call__(self, session: AsyncSession, claim_id: str, *, actor: str, at: datetime) -> Awaitable[Claim]: ...
+
+
+async def _by_person(act: Act, claim_id: str) -> Claim:
+    async with store() as db, closing(open_queue(db)) as queue, db.write() as session:
+        row = await act(session, claim_id, actor=_actor(), at=now())
+        await queue.enqueue(session, LANE, [str(row.chain_id)])
+        return row
+
+
+async def _revoke(claim_ids: Sequence[str], reason: str) -> list[Claim]:
+    async with store() as db:
+        return await _revoke_in(db, claim_ids, reason)
+
+
+async def _revoke_in(db: Database, claim_ids: Sequence[str], reason: str) -> list[Claim]:
+    """All of them in one transaction."""
+    async with closing(open_queue(db)) as queue, db.write() as session:
+        rows = [await revoke_claim(session, claim_id=one, reason=reason, actor=_actor(), at=now()) for one in claim_ids]
+        await queue.enqueue(session, LANE, sorted({str(row.chain_id) for row in rows}))
+        return rows
+
+
+async def _count(wanted: Selection) -> int:
+    async with store() as db, db.read() as session:
+        return await selection.count(session, wanted)
+
+
+async def _revoke_all(wanted: Selection, reason: str, batch: int, pause: float) -> int:
+    done, last = 0, ""
+    async with store() as db:
+        while True:
+            async with db.read() as session:
+                ids = await selection.page(session, wanted, after_id=last, limit=batch)
+            if not ids:
+                return done
+            if done:
+                await asyncio.sleep(pause)
+            await _revoke_in(db, ids, reason)
+            done, last = done + len(ids), ids[-1]
+            click.echo(f"{done} revoked", err=True)
+
+
+def _actor() -> str:
+    return f"cli:{getpass.getuser()}"
 
 
 def claim_row(row: Claim) -> dict[str, object]:

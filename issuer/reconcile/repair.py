@@ -53,7 +53,7 @@ class Repairs:
                 if finding.code in _MOVES:
                     return await self._move(session, claim, finding.code)
                 if finding.code is not Code.STALE_STATUS:  # it should stand and does not: make it anew
-                    claim.renewal_asked_at = self._clock()
+                    claim.renew_at = self._clock()
                     return claim.status == S.CONFIRMED
                 if claim.status in (S.QUEUED, S.FAILED, S.REVOKING):
                     self._try_now(session, claim)

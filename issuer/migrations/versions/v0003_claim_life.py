@@ -8,10 +8,16 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+THIRTY_DAYS = 30 * 24 * 60 * 60 * 1_000_000  # microseconds, as times are stored
+
 
 def upgrade() -> None:
     _places()
-    op.add_column("claims", sa.Column("renewal_asked_at", sa.BigInteger(), nullable=True))
+    op.add_column("claims", sa.Column("issuer", sa.String(42), nullable=True))
+    op.add_column("claims", sa.Column("renew_at", sa.BigInteger(), nullable=True))
+    claims = sa.table("claims", sa.column("renew_at"), sa.column("valid_until"))
+    op.execute(claims.update().values(renew_at=claims.c.valid_until - THIRTY_DAYS))  # all were made for a year
+    op.create_index("ix_claims_renewal", "claims", ["chain_id", "renew_at"])
     _findings()
 
 

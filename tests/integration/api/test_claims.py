@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from eth_abi.abi import decode
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
@@ -13,6 +14,7 @@ from api import inputs
 from issuer import history
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
+from issuer.chain import abi
 from issuer.clock import now as clock_now
 from issuer.errors import InvalidInput
 from issuer.ids import new_id
@@ -196,3 +198,37 @@ async def test_filters_of_cases(api: Api) -> None:
     ):
         items = (await api.client.get(f"/v1/cases?{query}")).json()["items"]
         assert [item["id"] for item in items] == ([case_id] if found else []), query
+
+
+async def test_a_signed_claim_is_offered_to_its_holder_as_calldata(api: Api) -> None:
+    issuer, signature, word = inputs.wallet("0x" + "cd" * 20), "0x" + "11" * 64, "0x01" + "22" * 31
+    signed = {"status": "signed", "issuer": issuer, "signature": signature, "word": word}
+    _, claim_id = await approved(api, claim=signed)
+    answer = (await api.client.get(f"/v1/claims/{claim_id}/calldata")).json()
+    shown = (await api.client.get(f"/v1/claims/{claim_id}")).json()
+    assert (answer["to"], answer["chain_id"], answer["claim_id"]) == (
+        shown["identity"],
+        shown["chain_id"],
+        shown["claim_id"],
+    )
+    data = bytes.fromhex(answer["data"][2:])
+    assert data[:4] == abi.ADD_CLAIM.selector
+    assert decode(abi.ADD_CLAIM.inputs, data[4:]) == (
+        int(shown["topic"]),
+        1,
+        issuer.lower(),
+        bytes.fromhex(signature[2:]),
+        bytes.fromhex(word[2:]),
+        "",
+    )
+    stranger = await api.key("*", tenant_id="other")
+    assert (await api.client.get(f"/v1/claims/{claim_id}/calldata", headers=stranger)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "claim", [{"status": "queued"}, {"status": "revoked"}, {"status": "confirmed", "form": "hosted"}]
+)
+async def test_what_was_not_signed_or_is_over_is_not_offered(api: Api, claim: dict[str, str]) -> None:
+    _, claim_id = await approved(api, claim=claim)
+    answer = await api.client.get(f"/v1/claims/{claim_id}/calldata")
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:claimwright:problem:conflict")

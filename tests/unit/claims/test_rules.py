@@ -1,7 +1,7 @@
 """Claims: words, digests against the shared vectors, moves, and what a reversal or a failure does."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import coincurve
@@ -112,12 +112,46 @@ def test_a_claim_whose_signature_is_out_is_revoked_and_never_just_cancelled(stat
     assert on_reversal(status, ever_signed=True) is ClaimStatus.REVOKING
 
 
-@given(st.sampled_from(ClaimStatus), st.booleans())
-def test_a_reversal_is_always_a_legal_move(status: ClaimStatus, ever_signed: bool) -> None:
-    target = on_reversal(status, ever_signed=ever_signed)
+@given(st.sampled_from(ClaimStatus), st.booleans(), st.booleans())
+def test_a_reversal_is_always_a_legal_move(status: ClaimStatus, ever_signed: bool, followed: bool) -> None:
+    target = on_reversal(status, ever_signed=ever_signed, followed=followed)
     assert target is None or target in rules.MOVES[status]
     if target is None:
         assert status not in rules.IN_FORCE or status is ClaimStatus.REVOKING
+
+
+@pytest.mark.parametrize("status", [ClaimStatus.CONFIRMED, ClaimStatus.FAILED, ClaimStatus.REMOVED])
+def test_what_a_newer_approval_followed_is_not_revoked_under_it(status: ClaimStatus) -> None:
+    assert on_reversal(status, ever_signed=True, followed=True) is not ClaimStatus.REVOKING
+    assert on_reversal(status, ever_signed=True, followed=False) is ClaimStatus.REVOKING
+
+
+ENDS = st.none() | st.datetimes(timezones=st.just(UTC))
+YEARS = st.integers(1, 20 * 365 * 86400)
+
+
+@given(ENDS, ENDS, st.sampled_from(["sandbox", "production"]), st.sampled_from(["sandbox", "production"]))
+def test_of_two_claims_the_better_one_stays(one, other, environment, older) -> None:
+    """At least one of the two may take the other's place, and both only if neither is better."""
+    forth = rules.replaces(one, environment, other, older)
+    back = rules.replaces(other, older, one, environment)
+    if environment == older:
+        assert forth or back
+        assert (forth and back) is (one == other)
+    else:
+        assert not (forth and environment == "sandbox")
+
+
+@given(st.integers(946684800, 4000000000).map(lambda second: datetime.fromtimestamp(second, UTC)), YEARS)
+def test_a_claim_is_renewed_within_its_last_third_and_its_last_month(until, validity_seconds) -> None:
+    at = rules.renew_at(until, validity_seconds)
+    assert at is not None
+    assert timedelta(0) < until - at <= timedelta(days=30)
+    assert until - at <= timedelta(seconds=validity_seconds) / 3
+
+
+def test_a_claim_without_end_is_never_renewed() -> None:
+    assert rules.renew_at(None, 10) is None
 
 
 @given(st.sampled_from(ClaimStatus), st.integers(1, 20))
