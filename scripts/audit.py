@@ -35,7 +35,7 @@ class Result:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/audit", description="The long checks of the contracts.")
+    parser = argparse.ArgumentParser(prog="scripts/audit", description="The long checks.")
     parser.add_argument("checks", nargs="*", metavar="CHECK", help=f"of {', '.join(CHECKS)}; all if none is named")
     parser.add_argument("--runs", type=int, help="of each fuzz test (default: as foundry.toml's profile intense says)")
     args = parser.parse_args()
@@ -145,11 +145,22 @@ def fuzz(runs: int | None) -> Result:
     return Result(f"{total[1] if total else 'no'} tests passed, {length}", problems)
 
 
+def deploy(_: int | None) -> Result:
+    """Linted, not run: neither an image is built nor a manifest applied."""
+    python = str(Path(_tool("deploy", "hadolint")).parent / "python")
+    code, said = _run("deploy", [python, "-m", "scripts.audit_deploy"], dict(os.environ))
+    problems = [line.removeprefix("problem: ") for line in said.splitlines() if line.startswith("problem: ")]
+    if code != 0 and not problems:
+        problems.append(f"it ended with exit code {code}")
+    return Result("Dockerfile, compose file and manifests linted", problems)
+
+
 CHECKS: dict[str, Callable[[int | None], Result]] = {
     "slither": slither,
     "halmos": halmos,
     "coverage": coverage,
     "fuzz": fuzz,
+    "deploy": deploy,
 }
 
 
@@ -180,7 +191,7 @@ def _forge_environment(name: str) -> dict[str, str]:
     }
 
 
-def _tool(name: str) -> str:
+def _tool(name: str, program: str | None = None) -> str:
     """The program, from a virtual environment that is made anew when its lock file has changed."""
     home, lock = HOME / name, ROOT / "scripts" / f"audit-{name}.lock"
     stamp, wanted = home / ".stamp", hashlib.sha256(lock.read_bytes()).hexdigest()
@@ -199,7 +210,7 @@ def _tool(name: str) -> str:
         ]
         subprocess.run([str(home / "bin" / "python"), *install], check=True)
         stamp.write_text(wanted, encoding="utf-8")
-    return str(home / "bin" / name)
+    return str(home / "bin" / (program or name))
 
 
 if __name__ == "__main__":
