@@ -8,7 +8,6 @@ import os
 import re
 from collections.abc import Mapping
 
-import msgspec
 import structlog
 
 from issuer import crashpoint, migrations
@@ -66,7 +65,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         )
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
-        pages = DaemonPages(db, queue, [room.sight for room in rooms], endpoints=rooms.endpoints).pages()
+        pages = DaemonPages(db, queue, [room.sight for room in rooms]).pages()
         async with (
             private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages),
             asyncio.TaskGroup() as tasks,
@@ -98,14 +97,6 @@ class Rooms(list[ChainRoom]):
         for room in self:
             if str(room.chain_id) == chain_id:
                 room.wake()
-
-    def endpoints(self) -> list[dict[str, object]]:
-        """Every node behind every room, as it was when it was last spoken to."""
-        return [
-            {"chain_id": room.chain_id, **msgspec.structs.asdict(status)}
-            for room in self
-            for status in room.gateway.endpoints()
-        ]
 
     async def identities(self, wallet: str) -> Mapping[int, str]:
         """The wallet's Identity on each chain that answers; the others are asked again by the sweep."""

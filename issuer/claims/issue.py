@@ -249,7 +249,7 @@ class Issues:
         async with self._db.write() as session:
             for claim in await store.locked(session, [claim.id for claim in claims]):
                 if claim.status == ClaimStatus.QUEUED:
-                    log.error(cause, claim_id=claim.id, case_id=claim.case_id)
+                    log.error("claim_not_signed", reason=cause, claim_id=claim.id, case_id=claim.case_id)
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
 
 

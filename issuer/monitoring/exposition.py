@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from issuer import metrics
 from issuer.monitoring import SHARED_FIGURES
-from issuer.monitoring.sight import Seen
+from issuer.monitoring.sight import ChainSight
 from issuer.monitoring.store import HOLDS, Facts
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -39,11 +39,18 @@ def up(answers: bool) -> Metric:
     return GaugeMetricFamily("issuer_store_up", "Whether the database answered this scrape.", value=float(answers))
 
 
-def head_ages(chains: Iterable[Seen]) -> Metric:
+def chains(sights: Iterable[ChainSight]) -> Iterator[Metric]:
+    """What this process last saw of each chain."""
     age = GaugeMetricFamily("issuer_chain_head_age_seconds", "How old the newest block is.", labels=["chain_id"])
-    for chain in chains:
-        age.add_metric([str(chain.chain_id)], chain.age)
-    return age
+    healthy = GaugeMetricFamily(
+        "issuer_rpc_endpoint_healthy", "1 while work may go to this node.", labels=["chain_id", "endpoint"]
+    )
+    for sight in sights:
+        if sight.seen is not None:
+            age.add_metric([str(sight.chain_id)], sight.seen.age)
+        for node in sight.endpoints:
+            healthy.add_metric([str(sight.chain_id), node.alias], float(node.healthy))
+    yield from (age, healthy)
 
 
 def gauges(facts: Facts) -> Iterator[Metric]:
@@ -57,6 +64,10 @@ def gauges(facts: Facts) -> Iterator[Metric]:
     for kind, count in facts.held.items():
         held.add_metric([kind], count)
     yield held
+    stopped = GaugeMetricFamily("issuer_stopped", "1 while a person has stopped issuing.", labels=["chain_id"])
+    for chain_id in facts.revocation_lag:
+        stopped.add_metric([str(chain_id)], float(any(stop.chain_id in (None, chain_id) for stop in facts.stops)))
+    yield stopped
     findings = GaugeMetricFamily(
         "issuer_findings", "What reconciliation found and nobody has lifted.", labels=["chain_id", "code"]
     )

@@ -4,7 +4,7 @@ Not ready (503) is a process that cannot work at all: no database, or one of ano
 works while something around it needs a person: a lane that is held, a chain that shows no new block.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
@@ -22,21 +22,13 @@ LONG_WAIT_SECONDS = 120.0
 
 
 class DaemonPages:
-    """`endpoints` says how each node behind the gateway does."""
+    """`sights`: one for each chain of this daemon."""
 
-    def __init__(
-        self,
-        db: Database,
-        queue: Queue,
-        sights: Sequence[ChainSight],
-        *,
-        endpoints: Callable[[], Sequence[object]] = tuple,
-    ) -> None:
+    def __init__(self, db: Database, queue: Queue, sights: Sequence[ChainSight]) -> None:
         self._db = db
         self._queue = queue
         self._sights = sights
         self._chain_ids = [sight.chain_id for sight in sights]
-        self._endpoints = endpoints
 
     def pages(self) -> Pages:
         return {"/metrics": self.metrics, "/health/live": live, "/health/ready": self.ready}
@@ -46,8 +38,7 @@ class DaemonPages:
             gauges = [exposition.up(True), *exposition.gauges(await self._facts())]
         except (StoreBusy, OSError):
             gauges = [exposition.up(False)]
-        seen = [sight.seen for sight in self._sights]
-        gauges.append(exposition.head_ages([one for one in seen if one is not None]))
+        gauges += exposition.chains(self._sights)
         return Page(exposition.text(gauges), exposition.CONTENT_TYPE)
 
     async def ready(self) -> Page:
@@ -56,7 +47,7 @@ class DaemonPages:
             return detail("not-ready", [problem], migrated=migrated)
         facts = await self._facts()
         seen = [sight.seen for sight in self._sights]
-        problems = [*_stopped(facts), *_held(facts), *_waits(facts), *_findings(facts)]
+        problems = [*_stopped(facts), *_held(facts), *_waits(facts), *_findings(facts), *_unwell(self._sights)]
         problems += [f"chain {one.chain_id}: no new block for {one.age:.0f} s" for one in seen if one and _old(one.age)]
         return detail(
             "degraded" if problems else "ok",
@@ -72,7 +63,7 @@ class DaemonPages:
             stops=facts.stops,
             lanes=facts.lanes,
             chains=[one for one in seen if one is not None],
-            endpoints=self._endpoints(),
+            endpoints={sight.chain_id: sight.endpoints for sight in self._sights},
         )
 
     async def _facts(self) -> Facts:
@@ -116,6 +107,15 @@ def _held(facts: Facts) -> list[str]:
 def _findings(facts: Facts) -> list[str]:
     return [
         f"chain {chain_id}: {count} finding(s) {code}" for (chain_id, code), count in facts.findings.items() if count
+    ]
+
+
+def _unwell(sights: Sequence[ChainSight]) -> list[str]:
+    return [
+        f"chain {sight.chain_id}: node {node.alias} is not well: {node.error or 'behind'}"
+        for sight in sights
+        for node in sight.endpoints
+        if not node.healthy
     ]
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 from issuer import metrics
 from issuer.chain import fees, store
-from issuer.chain.gateway import Gateway, Head
+from issuer.chain.gateway import EndpointStatus, Gateway, Head
 from issuer.chain.rules import ChainProfile
 from issuer.clock import now as clock_now
 from issuer.db import Database
@@ -50,6 +50,11 @@ class ChainSight:
         made = datetime.fromtimestamp(self._head.timestamp, UTC)
         age = max((self._clock() - made).total_seconds(), 0.0)
         return Seen(chain_id=self.chain_id, head=self._head.number, age=age)
+
+    @property
+    def endpoints(self) -> list[EndpointStatus]:
+        """Each node of this chain, as it was when it was last spoken to."""
+        return self._gateway.endpoints()
 
     async def look(self) -> None:
         """Raises `ChainError` without an answer."""

@@ -26,7 +26,8 @@ from issuer.stops.store import standing
 OPEN = (ClaimStatus.QUEUED, ClaimStatus.SIGNED, ClaimStatus.MINED, ClaimStatus.REVOKING, ClaimStatus.FAILED)
 MOVING = (ClaimStatus.QUEUED, ClaimStatus.REVOKING)  # what the daemon is to do something about
 PAUSED = "paused"
-HOLDS = (PAUSED, *Hold)
+OTHER = "other"
+HOLDS = (PAUSED, *Hold, OTHER)
 MANY_TRIES = 5
 
 
@@ -158,7 +159,7 @@ async def _lane(session: AsyncSession, lane: Lane, now: datetime) -> LaneFacts:
         inflight=inflight,
         stall=_age(oldest, now),
         leased=lane.leased_until is not None and lane.leased_until >= now,
-        held=lane.hold if lane.paused_by is None else PAUSED,
+        held=PAUSED if lane.paused_by is not None else lane.hold or (lane.held_because and OTHER),
         held_because=lane.held_because if lane.paused_by is None else f"paused by {lane.paused_by}",
     )
 

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 from issuer import metrics
+from issuer.chain.gateway import EndpointStatus
 from issuer.claims.rules import ClaimStatus
 from issuer.monitoring import exposition
-from issuer.monitoring.sight import Seen
+from issuer.monitoring.sight import ChainSight, Seen
 from issuer.monitoring.store import Facts, LaneFacts, Waiting
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -23,6 +24,19 @@ LANE = LaneFacts(
     held=None,
     held_because=None,
 )
+
+
+class Sight(ChainSight):
+    """A chain with one node, without either."""
+
+    chain_id = 1
+    seen = Seen(chain_id=1, head=1, age=0.0)
+    endpoints = [EndpointStatus(alias="rpc-1", healthy=True, in_use=True, head=1, lag=0, latency_ms=1.0, error=None)]  # noqa: RUF012
+
+    def __init__(self) -> None:
+        pass
+
+
 FACTS = Facts(
     claims={(1, ClaimStatus.QUEUED): Waiting()},
     revocation_lag={1: 0.0},
@@ -31,6 +45,7 @@ FACTS = Facts(
     inbox=Waiting(),
     findings={(1, "unknown_on_chain"): 0},
     held={"claim": 0},
+    stops=[],
 )
 
 
@@ -57,6 +72,6 @@ def _counted() -> dict[str, tuple[str, tuple[str, ...]]]:
 def _read() -> dict[str, tuple[str, tuple[str, ...]]]:
     """What is read from the database, of which every family has a sample here."""
     families = [
-        *exposition.gauges(FACTS), exposition.up(True), exposition.head_ages([Seen(chain_id=1, head=1, age=0)])
+        *exposition.gauges(FACTS), exposition.up(True), *exposition.chains([Sight()])
     ]  # fmt: skip
     return {family.name: (family.type, tuple(family.samples[0].labels)) for family in families}
