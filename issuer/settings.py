@@ -132,8 +132,8 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     chains: tuple[ChainSettings, ...] = msgspec.field(name="chains", default=())  # filled in by `load`
 
 
-class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`claimwright deploy`: the one command that needs the deployer's key."""
+class OwnerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Commands that change the contracts: only they need the deployer's key, who is their owner and manager."""
 
     rpc_urls: tuple[Secret, ...] = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
     chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
@@ -142,10 +142,6 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
     deployer_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_PASSWORD", default=None)
     deployer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEY", default=None)
     deployer_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_REMOTE", default=None)
-    sender: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(name="CLAIMWRIGHT_SENDER_ADDRESS")
-    claim_signer: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(
-        name="CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS"
-    )
 
     @property
     def deployer(self) -> KeySource:
@@ -156,6 +152,15 @@ class DeploySettings(msgspec.Struct, frozen=True, kw_only=True):
             key=self.deployer_key,
             remote=self.deployer_remote,
         )
+
+
+class DeploySettings(OwnerSettings, frozen=True, kw_only=True):
+    """`claimwright deploy`, which also registers whom the daemon signs with."""
+
+    sender: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(name="CLAIMWRIGHT_SENDER_ADDRESS")
+    claim_signer: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(
+        name="CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS"
+    )
 
 
 class ListedChains(msgspec.Struct, frozen=True, kw_only=True):

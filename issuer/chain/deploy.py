@@ -15,6 +15,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from issuer.chain import contracts, fees, rules
+from issuer.chain.claim_signers import Act
 from issuer.chain.deployment import NAMES as NAMES
 from issuer.chain.deployment import Deployment as Deployment
 from issuer.chain.deployment import check_chain, code_problems, steps
@@ -22,6 +23,7 @@ from issuer.chain.deployment import check_deployment as check_deployment
 from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer, checked_sign
+from issuer.chain.wire import Call
 from issuer.errors import ChainError, InvalidInput, NodeUnavailable, SettingsError, WrongChain
 
 WAIT_SECONDS = 180.0
@@ -97,6 +99,30 @@ async def deploy(
         await _send_and_wait(gateway, signed, wait_seconds, log)
         _raise_first(await code_problems(gateway, at))
     return deployment
+
+
+async def carry_out(
+    gateway: Gateway,
+    owner: Signer,
+    acts: Sequence[Act],
+    *,
+    chain_id: int,
+    log: Callable[[str], None] = _silent,
+    wait_seconds: float = WAIT_SECONDS,
+) -> list[str]:
+    """Send what a contract's manager does, in order, and wait until all is mined; the transactions' hashes.
+
+    Raises `ChainError` when the contract would refuse the first, or a transaction fails.
+    """
+    nonce = await _settled_nonce(gateway, owner.address, wait_seconds, log)
+    first = acts[0]
+    (answer,) = await gateway.call([Call(to=first.to, data=first.data, sender=owner.address)])
+    if answer is None:
+        raise ChainError(f"the contract would refuse this of {owner.address}: {first.what}; is it a manager's key?")
+    planned = [_Planned(what=act.what, to=act.to, data=act.data, gas_limit=_STEP_GAS) for act in acts]
+    signed = await _sign(gateway, owner, planned, chain_id=chain_id, nonce=nonce)
+    await _send_and_wait(gateway, signed, wait_seconds, log)
+    return [each.hash for each in signed]
 
 
 def _recorded(path: str | Path) -> Deployment | None:

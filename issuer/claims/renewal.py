@@ -4,9 +4,13 @@ A renewal is a claim of its own, queued beside the one that stands. On chain it 
 transaction, and when it is confirmed the other is superseded: at no moment is there none.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import TypeVar
 
+import msgspec
+import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +18,7 @@ from issuer import history
 from issuer.cases.evidence import is_proved, locked_case
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
+from issuer.cases.tables import Case
 from issuer.claims import queueing, store
 from issuer.claims.queueing import Issuance
 from issuer.claims.rules import RENEWABLE, ClaimStatus
@@ -24,6 +29,8 @@ from issuer.errors import Conflict, NotFound
 from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 BATCH = 100
 
@@ -95,6 +102,46 @@ async def ask(session: AsyncSession, claim_id: str, *, actor: str, at: datetime,
     claim.renew_at = claim.updated_at = at
     _note(session, claim, "renewal_asked", actor, at)
     return claim
+
+
+class SignedBy(msgspec.Struct, frozen=True, kw_only=True):
+    """Standing claims that one key has signed, and that are not being made anew already. `chain_id` None: any."""
+
+    signer: str
+    chain_id: int | None = None
+    tenant_id: str = "default"
+
+
+async def count(session: AsyncSession, wanted: SignedBy) -> int:
+    return int(await session.scalar(_signed_by(wanted, sa.select(sa.func.count(Claim.id)))) or 0)
+
+
+async def page(session: AsyncSession, wanted: SignedBy, *, after_id: str, limit: int) -> list[str]:
+    """Claim ids in order, the next after `after_id`."""
+    statement = _signed_by(wanted, sa.select(Claim.id)).where(Claim.id > after_id).order_by(Claim.id).limit(limit)
+    return list(await session.scalars(statement))
+
+
+async def ask_many(session: AsyncSession, claim_ids: Sequence[str], *, actor: str, at: datetime) -> list[Claim]:
+    """`ask` for each whose approval stands; the others are left out."""
+    asked = []
+    for claim_id in claim_ids:
+        with contextlib.suppress(Conflict):
+            asked.append(await ask(session, claim_id, actor=actor, at=at))
+    return asked
+
+
+def _signed_by(wanted: SignedBy, statement: sa.Select[T]) -> sa.Select[T]:
+    statement = statement.join(Case, Case.id == Claim.case_id).where(
+        Claim.tenant_id == wanted.tenant_id,
+        Claim.signer == wanted.signer,
+        Claim.status == ClaimStatus.CONFIRMED,
+        Case.status == CaseStatus.APPROVED,
+        Case.person_ruling.is_(None),
+        Case.redacted_at.is_(None),
+        ~store.is_followed(),
+    )
+    return statement if wanted.chain_id is None else statement.where(Claim.chain_id == wanted.chain_id)
 
 
 async def retry(session: AsyncSession, claim_id: str, *, actor: str, at: datetime, tenant_id: str = "default") -> Claim:

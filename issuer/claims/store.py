@@ -176,15 +176,30 @@ async def was_removed(session: AsyncSession, case_id: str, topic: str, chain_id:
     return await session.scalar(moves) == ClaimStatus.REMOVED
 
 
-async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> list[str]:
-    """Claims to be made anew whose approval stands, the one that ends first before the others."""
+def is_followed() -> sa.Exists:
+    """Another claim of the same identity, topic and chain waits or is on its way."""
     other = aliased(Claim)
-    follows = sa.exists().where(
+    return sa.exists().where(
         other.identity == Claim.identity,
         other.topic == Claim.topic,
         other.chain_id == Claim.chain_id,
         other.status.in_({ClaimStatus.QUEUED} | IN_FORCE - {ClaimStatus.CONFIRMED}),
     )
+
+
+async def standing_by_signer(session: AsyncSession, chain_id: int) -> dict[str, int]:
+    """How many standing claims each key has signed."""
+    statement = (
+        sa.select(Claim.signer, sa.func.count())
+        .where(Claim.chain_id == chain_id, Claim.status == ClaimStatus.CONFIRMED)
+        .group_by(Claim.signer)
+    )
+    rows = await session.execute(statement)
+    return {signer: count for signer, count in rows if signer is not None}
+
+
+async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> list[str]:
+    """Claims to be made anew whose approval stands, the one that ends first before the others."""
     statement = (
         sa.select(Claim.id)
         .join(Case, Case.id == Claim.case_id)
@@ -195,7 +210,7 @@ async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime
             Case.status == CaseStatus.APPROVED,
             Case.person_ruling.is_(None),
             Case.redacted_at.is_(None),
-            ~follows,
+            ~is_followed(),
         )
         .order_by(Claim.renew_at)
         .limit(limit)

@@ -2,13 +2,14 @@
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing as closing
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import click
 import msgspec
+from eth_utils.address import is_checksum_address
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases import store as cases
@@ -20,7 +21,7 @@ from issuer.claims.rules import ClaimStatus
 from issuer.claims.selection import Selection
 from issuer.claims.tables import Claim
 from issuer.clock import now
-from issuer.commands.common import as_json, limited, reason_of, run, show, show_one, store
+from issuer.commands.common import MOMENT, as_json, limited, reason_of, run, show, show_one, store
 from issuer.db import Database
 from issuer.errors import Conflict, InvalidInput, NotFound
 from issuer.queue.open import open_queue
@@ -29,20 +30,20 @@ from issuer.queue.port import LANE
 TENANT = "default"
 
 
-class Moment(click.ParamType[datetime]):
-    """RFC 3339, or a day; UTC if it names no zone."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's own signature
-        try:
-            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no time; write 2026-11-20 or 2026-11-20T12:00:00Z", param, ctx)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
-
-
-MOMENT = Moment()
+def batched(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of what is done to many claims."""
+    for option in (
+        click.option(
+            "--pause", type=click.FloatRange(0, 3600), default=1.0, show_default=True, help="Seconds between batches."
+        ),
+        click.option(
+            "--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many in a row."
+        ),
+        click.option("--yes", is_flag=True, help="Go on, however many there are."),
+        click.option("--expect", type=click.IntRange(min=0), help="Go on if it is exactly so many."),
+    ):
+        command = option(command)
+    return command
 
 
 @click.group()
@@ -93,12 +94,7 @@ def show_(claim_id: str, as_json: bool) -> None:
 @click.option("--chain", "chain_id", type=int, help="Every claim on this chain.")
 @click.option("--before", type=MOMENT, help="Only those queued before this time, UTC.")
 @click.option("--after", type=MOMENT, help="Only those queued at this time or later, UTC.")
-@click.option("--expect", type=click.IntRange(min=0), help="Go on if exactly so many would be revoked.")
-@click.option("--yes", is_flag=True, help="Go on, however many there are.")
-@click.option("--batch", type=click.IntRange(1, 1000), default=100, show_default=True, help="How many in a row.")
-@click.option(
-    "--pause", type=click.FloatRange(0, 3600), default=1.0, show_default=True, help="Seconds between batches."
-)
+@batched
 @as_json
 def revoke(
     claim_id: str | None,
@@ -136,20 +132,41 @@ def revoke(
         show_one(claim_row(run(_revoke([claim_id], checked))[0]), as_json=as_json)
         return
     found = run(_count(wanted))
-    if expect is not None and expect != found:
-        raise Conflict(f"{found} claims would be revoked, not {expect}; nothing was done")
-    if not yes and expect is None:
-        show_one({"would_be_revoked": found, "go_on_with": f"--expect {found}"}, as_json=as_json)
-        return
-    show_one({"revoked": run(_revoke_all(wanted, checked, batch, pause))}, as_json=as_json)
+    if _may_go_on(found, expect, yes, "revoked", as_json):
+        show_one({"revoked": run(_revoke_all(wanted, checked, batch, pause))}, as_json=as_json)
 
 
 @claim.command()
-@click.argument("claim_id")
+@click.argument("claim_id", required=False)
+@click.option("--signed-by", help="Every standing claim that this address has signed (EIP-55): to replace a key.")
+@click.option("--chain", "chain_id", type=int, help="Of those only the ones on this chain.")
+@batched
 @as_json
-def renew(claim_id: str, as_json: bool) -> None:
-    """Have CLAIM_ID made anew now; it stands until the new one does."""
-    show_one(claim_row(run(_by_person(renewal.ask, claim_id))), as_json=as_json)
+def renew(
+    claim_id: str | None,
+    signed_by: str | None,
+    chain_id: int | None,
+    expect: int | None,
+    yes: bool,
+    batch: int,
+    pause: float,
+    as_json: bool,
+) -> None:
+    """Have CLAIM_ID made anew now, or every claim of one signer; each stands until the new one does.
+
+    Without an id the number of claims comes first; --expect N or --yes then asks for them, batch by batch.
+    """
+    if (claim_id is None) == (signed_by is None):
+        raise InvalidInput("claim_id", "name one claim, or say with --signed-by which ones; not both")
+    if claim_id is not None:
+        show_one(claim_row(run(_by_person(renewal.ask, claim_id))), as_json=as_json)
+        return
+    if not is_checksum_address(signed_by):
+        raise InvalidInput("signed_by", "is not an address with its checksum (EIP-55)")
+    wanted = renewal.SignedBy(signer=str(signed_by), chain_id=chain_id)
+    found = run(_count_signed(wanted))
+    if _may_go_on(found, expect, yes, "renewed", as_json):
+        show_one({"asked_for": run(_renew_all(wanted, batch, pause))}, as_json=as_json)
 
 
 @claim.command()
@@ -220,6 +237,38 @@ async def _revoke_all(wanted: Selection, reason: str, batch: int, pause: float) 
             await _revoke_in(db, ids, reason)
             done, last = done + len(ids), ids[-1]
             click.echo(f"{done} revoked", err=True)
+
+
+async def _count_signed(wanted: renewal.SignedBy) -> int:
+    async with store() as db, db.read() as session:
+        return await renewal.count(session, wanted)
+
+
+async def _renew_all(wanted: renewal.SignedBy, batch: int, pause: float) -> int:
+    """A batch is one transaction, and a claim whose approval fell meanwhile is left out."""
+    done, last = 0, ""
+    async with store() as db, closing(open_queue(db)) as queue:
+        while True:
+            async with db.read() as session:
+                ids = await renewal.page(session, wanted, after_id=last, limit=batch)
+            if not ids:
+                return done
+            if last:
+                await asyncio.sleep(pause)
+            async with db.write() as session:
+                rows = await renewal.ask_many(session, ids, actor=_actor(), at=now())
+                await queue.enqueue(session, LANE, sorted({str(row.chain_id) for row in rows}))
+            done, last = done + len(rows), ids[-1]
+            click.echo(f"{done} asked for", err=True)
+
+
+def _may_go_on(found: int, expect: int | None, yes: bool, done: str, as_json: bool) -> bool:
+    """Is this the number that the operator counted on? If none was given, it is shown."""
+    if expect is not None and expect != found:
+        raise Conflict(f"{found} claims would be {done}, not {expect}; nothing was done")
+    if not yes and expect is None:
+        show_one({f"would_be_{done}": found, "go_on_with": f"--expect {found}"}, as_json=as_json)
+    return yes or expect is not None
 
 
 def _actor() -> str:

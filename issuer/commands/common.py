@@ -5,8 +5,8 @@ import json
 import os
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -24,6 +24,25 @@ LONGEST_REASON = 200
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 limited = click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="How many at most.")
+
+
+on_chain = click.option("--chain-id", type=int, help="Which one, if CLAIMWRIGHT_CHAIN_ID lists several.")
+
+
+class Moment(click.ParamType[datetime]):
+    """RFC 3339, or a day; UTC if it names no zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401 - click's own signature
+        try:
+            found = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time; write 2026-11-20 or 2026-11-20T12:00:00Z", param, ctx)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+MOMENT = Moment()
 
 
 def settings(kind: type[S]) -> S:

@@ -5,7 +5,7 @@ import getpass
 import click
 
 from issuer.clock import now
-from issuer.commands.common import as_json, limited, run, show, show_one, store
+from issuer.commands.common import as_json, limited, reason_of, run, show, show_one, store
 from issuer.stops import store as stops
 from issuer.stops.tables import Lift, Stop
 
@@ -24,9 +24,11 @@ def stop() -> None:
 def issue(reason: str, chain_id: int | None, as_json: bool) -> None:
     """Sign no claims and issue none, from now on and in every daemon. Revocations and fee rises go on."""
 
+    checked = reason_of(reason)
+
     async def make() -> Stop:
         async with store() as db, db.write() as session:
-            return await stops.stop(session, chain_id=chain_id, reason=reason, actor=_actor(), at=now())
+            return await stops.stop(session, chain_id=chain_id, reason=checked, actor=_actor(), at=now())
 
     show_one(_row(run(make()), None), as_json=as_json)
 
@@ -53,9 +55,11 @@ def list_(every: bool, limit: int, as_json: bool) -> None:
 def lift(stop_id: str, reason: str, as_json: bool) -> None:
     """Issue again, as far as no other stop stands. What waited goes out within a second."""
 
+    checked = reason_of(reason)
+
     async def change() -> dict[str, object]:
         async with store() as db, db.write() as session:
-            lifted = await stops.lift(session, stop_id, reason=reason, actor=_actor(), at=now())
+            lifted = await stops.lift(session, stop_id, reason=checked, actor=_actor(), at=now())
             row = await session.get_one(Stop, stop_id)
             return _row(row, lifted)
 

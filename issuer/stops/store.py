@@ -10,30 +10,29 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer.errors import Conflict, InvalidInput, NotFound
+from issuer.errors import Conflict, NotFound
 from issuer.ids import new_id
 from issuer.stops.tables import Lift, Stop
 
-LONGEST_REASON = 200
 _LOCK = 0x434C5354  # an advisory lock of our own on PostgreSQL: "CLST"
 
 
 async def stop(session: AsyncSession, *, chain_id: int | None, reason: str, actor: str, at: datetime) -> Stop:
-    """From the commit on, nothing is issued on this chain, or on any. Raises `InvalidInput`."""
+    """From the commit on, nothing is issued on this chain, or on any. `reason`: up to 200 characters."""
     await _lock(session, "pg_advisory_xact_lock")
-    row = Stop(id=new_id("stop"), chain_id=chain_id, reason=_checked(reason), actor=actor, at=at)
+    row = Stop(id=new_id("stop"), chain_id=chain_id, reason=reason, actor=actor, at=at)
     session.add(row)
     return row
 
 
 async def lift(session: AsyncSession, stop_id: str, *, reason: str, actor: str, at: datetime) -> Lift:
-    """Raises `NotFound`, `Conflict` if it was lifted before, `InvalidInput`."""
+    """Raises `NotFound`, `Conflict` if it was lifted before."""
     if await session.get(Stop, stop_id) is None:
         raise NotFound("no such stop; `claimwright stop list` shows them")
     before = await session.get(Lift, stop_id)
     if before is not None:
         raise Conflict(f"was lifted before, by {before.actor}")
-    row = Lift(stop_id=stop_id, reason=_checked(reason), actor=actor, at=at)
+    row = Lift(stop_id=stop_id, reason=reason, actor=actor, at=at)
     session.add(row)
     return row
 
@@ -64,9 +63,3 @@ async def _lock(session: AsyncSession, function: str) -> None:
     """A statement of its own: what comes after it sees what was committed while it waited."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(sa.text(f"SELECT {function}({_LOCK})"))
-
-
-def _checked(reason: str) -> str:
-    if not 1 <= len(reason) <= LONGEST_REASON:
-        raise InvalidInput("reason", f"must be 1 to {LONGEST_REASON} characters")
-    return reason
