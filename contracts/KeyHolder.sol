@@ -129,9 +129,11 @@ abstract contract KeyHolder is IERC734 {
         return (slot.purposes() & KeySlots.bit(purpose) != 0 && slot.keyType() == keyType, slot.terms());
     }
 
-    /// @dev A key with that purpose, or with MANAGEMENT, and of that type.
+    /// @dev A key with that purpose, or with MANAGEMENT, of that type, and under no terms: the form that asks says nothing of its time, and so not
+    /// whether it keeps them.
     function _mayActAs(bytes32 key, uint256 purpose, uint256 keyType) internal view returns (bool) {
-        return keyHasPurpose(key, purpose) && _keyTypeOf(key, _keys[key]) == keyType;
+        KeySlot slot = _keys[key];
+        return slot.terms().areNone() && keyHasPurpose(key, purpose) && _keyTypeOf(key, slot) == keyType;
     }
 
     function _keyOf(address account) internal pure returns (bytes32) {

@@ -4,7 +4,8 @@ pragma solidity ^0.8.20;
 import {IIdentity} from "./IIdentity.sol";
 
 /// @title The signers of claims: keys with purpose 3 and type 712 (a private key) or 1271 (a contract), each under terms of its own
-/// @notice Terms limit what counts of what a signer has signed, whenever it was signed. A new key has none: it may sign anything.
+/// @notice Terms limit what counts of what a signer has signed, whenever it was signed. A new key has none: it may sign anything. A key of type 1 that
+/// is suspended, or under any terms, signs nothing that counts, since the older form does not say when it was issued or ends.
 interface IClaimSigners is IIdentity {
     event GuardianSet(address indexed guardian, bool allowed);
     event SignerTermsSet(address indexed signer, uint32 issuedFrom, uint32 issuedUntil, uint16 maxLifeDays);

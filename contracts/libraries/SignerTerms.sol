@@ -16,6 +16,10 @@ library SignerTermsLib {
         return SignerTerms.wrap((uint88(from_) << 48) | (uint88(until_) << 16) | maxLifeDays_);
     }
 
+    function areNone(SignerTerms self) internal pure returns (bool) {
+        return SignerTerms.unwrap(self) == 0;
+    }
+
     function isSuspended(SignerTerms self) internal pure returns (bool) {
         return SignerTerms.unwrap(self) & SUSPENDED != 0;
     }
@@ -43,7 +47,7 @@ library SignerTermsLib {
     /// @notice Whether a claim with that word may stand at `time`. A word dated ahead lives no longer for it, so that a key once stolen does harm for
     /// `until` plus the longest life at most.
     function admits(SignerTerms self, bytes32 word, uint256 time) internal pure returns (bool) {
-        if (SignerTerms.unwrap(self) == 0) return true;
+        if (areNone(self)) return true;
         if (isSuspended(self)) return false;
         uint256 issuedAt = ClaimWord.issuedAt(word);
         if (issuedAt < issuedFrom(self) || (issuedUntil(self) != 0 && issuedAt > issuedUntil(self))) return false;

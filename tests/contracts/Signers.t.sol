@@ -39,6 +39,25 @@ contract SignersTest is BaseTest {
         assertTrue(counts(NOW, NOW + 1 days));
     }
 
+    /// @dev The older form says nothing of when it was issued or ends, so that under terms of any kind it cannot be seen to keep them.
+    function test_TermsHoldForTheOlderFormToo() public {
+        bytes memory signature = signLegacy(identity, TOPIC, "data");
+        assertTrue(issuer.isClaimValid(identity, TOPIC, signature, "data"));
+        vm.prank(guardian);
+        issuer.suspendSigner(legacySigner);
+        assertFalse(issuer.isClaimValid(identity, TOPIC, signature, "data"));
+        vm.startPrank(manager);
+        issuer.restoreSigner(legacySigner);
+        assertTrue(issuer.isClaimValid(identity, TOPIC, signature, "data"));
+        uint32[3][3] memory limits = [[uint32(1), 0, 0], [uint32(0), NOW, 0], [uint32(0), 0, 1]];
+        for (uint256 i = 0; i < 3; ++i) {
+            issuer.setSignerTerms(legacySigner, limits[i][0], limits[i][1], uint16(limits[i][2]));
+            assertFalse(issuer.isClaimValid(identity, TOPIC, signature, "data"));
+        }
+        issuer.setSignerTerms(legacySigner, 0, 0, 0);
+        assertTrue(issuer.isClaimValid(identity, TOPIC, signature, "data"));
+    }
+
     function testFuzz_OnlyGuardiansSuspend(address sender) public {
         vm.assume(sender != guardian && sender != manager && sender != address(issuer));
         vm.prank(sender);

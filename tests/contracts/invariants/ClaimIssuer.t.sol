@@ -37,8 +37,8 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     address internal guardian = makeAddr("guardian");
-    address[2] internal signers;
-    uint256[2] internal signerKeys;
+    address[3] internal signers; // the last one signs the older form
+    uint256[3] internal signerKeys;
     address[3] public subjects; // the last one is no identity, and cannot be hosted for
 
     Signed[] public ledger;
@@ -53,17 +53,20 @@ contract ClaimIssuerHandler is HostedSetup {
         setUp();
         (signers[0], signerKeys[0]) = (signer, signerKey);
         (signers[1], signerKeys[1]) = makeAddrAndKey("another signer");
+        (signers[2], signerKeys[2]) = (legacySigner, legacyKey);
         subjects = [address(newIdentity()), makeIdentity("other holder"), makeAddr("no identity")];
-        terms[0].stands = true;
+        (terms[0].stands, terms[2].stands) = (true, true);
         vm.prank(manager);
         issuer.setGuardian(guardian, true);
     }
 
     function sign(uint256 subject, uint256 by, bool ahead, uint256 life) external {
-        (subject, by) = (subject % 3, by % 2);
+        (subject, by) = (subject % 3, by % 3);
         uint16 named = epoch[subject] + (ahead ? 1 : 0); // one that is not yet: valid after the next revocation
         bytes32 word = wordUntil(named, life % 4 == 0 ? 0 : uint32(block.timestamp + life % 40 days));
-        bytes memory signature = compact(signerKeys[by], issuer.claimDigest(subjects[subject], TOPIC, word));
+        bytes memory signature = by == 2
+            ? signLegacy(subjects[subject], TOPIC, abi.encode(word))
+            : compact(signerKeys[by], issuer.claimDigest(subjects[subject], TOPIC, word));
         ledger.push(Signed(subject, by, word, signature, false));
     }
 
@@ -99,14 +102,14 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     function setSigner(uint256 actor, uint256 by, bool adding) external {
-        by %= 2;
+        by %= 3;
         address sender = pick(actor);
         bytes32 key = keyOf(signers[by]);
         vm.prank(sender);
         (bool done,) = address(issuer)
             .call(
                 adding
-                    ? abi.encodeCall(IERC734.addKey, (key, CLAIM, CLAIMWRIGHT))
+                    ? abi.encodeCall(IERC734.addKey, (key, CLAIM, by == 2 ? ECDSA : CLAIMWRIGHT))
                     : abi.encodeCall(IERC734.removeKey, (key, CLAIM))
             );
         assertEq(done, sender == manager && terms[by].stands != adding, "who may name signers");
@@ -115,7 +118,7 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     function suspend(uint256 actor, uint256 by) external {
-        by %= 2;
+        by %= 3;
         address sender = pick(actor);
         vm.prank(sender);
         (bool done,) = address(issuer).call(abi.encodeCall(IClaimSigners.suspendSigner, (signers[by])));
@@ -124,7 +127,7 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     function restore(uint256 actor, uint256 by) external {
-        by %= 2;
+        by %= 3;
         address sender = pick(actor);
         vm.prank(sender);
         (bool done,) = address(issuer).call(abi.encodeCall(IClaimSigners.restoreSigner, (signers[by])));
@@ -133,7 +136,7 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     function setTerms(uint256 actor, uint256 by, uint256 shape) external {
-        by %= 2;
+        by %= 3;
         Terms memory wanted = terms[by];
         wanted.from = shape % 3 == 0 ? uint32(block.timestamp - shape % 9 days) : 0;
         wanted.until = shape % 4 == 0 ? uint32(block.timestamp + shape % 8 days) : 0;
@@ -216,7 +219,7 @@ contract ClaimIssuerHandler is HostedSetup {
             assertEq(valid, counts && !marked[keccak256(signed.signature)], "valid as the terms say");
             assertEq(issuer.isClaimRevoked(signed.signature), marked[keccak256(signed.signature)], "marked");
         }
-        for (uint256 by = 0; by < 2; ++by) {
+        for (uint256 by = 0; by < 3; ++by) {
             (uint32 from, uint32 until, uint16 life, bool suspended) = issuer.signerTerms(signers[by]);
             Terms memory t = terms[by];
             assertEq(
@@ -231,6 +234,8 @@ contract ClaimIssuerHandler is HostedSetup {
     /// @dev By the letter of IClaimSigners and of docs/contracts.md.
     function countsNow(uint256 subject, uint256 by, bytes32 word) private view returns (bool) {
         Terms memory t = terms[by];
+        // The older form says nothing of its time, so that no terms can be seen to be kept, and ends with the first revocation.
+        if (by == 2) return epoch[subject] == 0 && !t.suspended && t.from == 0 && t.until == 0 && t.life == 0;
         uint256 issuedAt = ClaimWord.issuedAt(word);
         uint256 end = ClaimWord.expiresAt(word);
         if (ClaimWord.epoch(word) != epoch[subject] || (end != 0 && block.timestamp >= end)) return false;
@@ -240,9 +245,8 @@ contract ClaimIssuerHandler is HostedSetup {
 
     function moveEpoch(uint256 subject) private {
         for (uint256 i = 0; i < ledger.length; ++i) {
-            if (ledger[i].subject == subject && ClaimWord.epoch(ledger[i].word) <= epoch[subject]) {
-                ledger[i].dead = true;
-            }
+            bool over = ledger[i].by == 2 || ClaimWord.epoch(ledger[i].word) <= epoch[subject];
+            if (ledger[i].subject == subject && over) ledger[i].dead = true;
         }
         ++epoch[subject];
         hostedWord[subject] = 0;
@@ -250,7 +254,7 @@ contract ClaimIssuerHandler is HostedSetup {
 
     function encode(bytes memory signature, uint256 encoding) private pure returns (bytes memory) {
         (bytes32 r, bytes32 vs) = abi.decode(signature, (bytes32, bytes32));
-        uint8 odd = uint8(uint256(vs) >> 255);
+        uint8 odd = signature.length == 65 ? uint8(signature[64]) - 27 : uint8(uint256(vs) >> 255);
         uint256 s = uint256(vs) & (type(uint256).max >> 1);
         if (encoding % 4 == 0) return signature;
         if (encoding % 4 == 1) return abi.encodePacked(r, s, 27 + odd);

@@ -57,8 +57,9 @@ contract LinksHandler is BaseTest {
 
     function createMany(uint256 sender, uint256 first) external {
         address from = pick(sender);
+        first %= 4;
         address[] memory list = new address[](3);
-        (list[0], list[1], list[2]) = (wallets[first % 4], address(0), wallets[(first + 1) % 4]);
+        (list[0], list[1], list[2]) = (wallets[first], address(0), wallets[(first + 1) % 4]);
         bool[3] memory absent;
         for (uint256 i = 0; i < 3; i += 2) {
             absent[i] = identityOf[list[i]] == address(0) && factory.predict(list[i], address(issuer)).code.length == 0;
