@@ -30,7 +30,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.chain.rules import is_local
 from issuer.claims import store as claims
-from issuer.errors import InvalidInput, WalletNotProved
+from issuer.errors import WalletNotProved
 from issuer.providers.protocol import Session
 
 IdempotencyKey = Annotated[
@@ -151,13 +151,12 @@ async def expire_case(
 
 def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
     settings = services.settings
-    if data.identity is not None:
-        raise InvalidInput("identity", "not supported yet; leave it out")
     provider, environment = services.provider_key
     new = NewCase(
         tenant_id=caller.tenant_id,
         level=level(data.level).name,
         wallet=inputs.wallet(data.wallet),
+        identity=None if data.identity is None else inputs.wallet(data.identity, "identity"),
         chain_ids=inputs.chain_ids(data.chain_ids, settings.chain_ids),
         provider=provider,
         environment=environment,

@@ -54,7 +54,10 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     level: Annotated[str, Meta(description="One of GET /v1/levels.", examples=["basic"])]
     wallet: Wallet
-    identity: Annotated[str | None, Meta(description="Not supported yet; leave it out.")] = None
+    identity: Annotated[
+        str | None,
+        Meta(description="An ONCHAINID identity made elsewhere that the wallet manages. Leave it out for one of ours."),
+    ] = None
     chain_ids: Annotated[
         list[int] | None, Meta(description="Chains to put the claims on. Default: every configured one.")
     ] = None
@@ -104,6 +107,9 @@ class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     form: str
     status: str
+    detail: Annotated[
+        str | None, Meta(description="What it waits for or why it failed, in one word: awaiting_holder, …")
+    ]
     tx_hash: str | None
     block_number: int | None
     valid_until: datetime | None
@@ -122,6 +128,7 @@ class CaseClaimView(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     form: str
     status: str
+    detail: str | None
     tx_hash: str | None
     block_number: int | None
     valid_until: datetime | None
@@ -136,6 +143,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     level: str
     wallet: str
+    identity: Annotated[str | None, Meta(description="As it was given when the case was opened.")]
     reference: str | None
     provider: str
     provider_ref: str | None
@@ -218,6 +226,7 @@ def case_view(case: Case, claims: list[Claim], decision: Decision | None, sessio
         summary=SUMMARIES[CaseStatus(case.status)],
         level=case.level,
         wallet=case.wallet,
+        identity=case.identity,
         reference=case.reference,
         provider=case.provider,
         provider_ref=case.check_ref,
@@ -244,6 +253,7 @@ def claim_view(claim: Claim) -> ClaimView:
         identity=to_checksum_address(claim.identity),
         form=claim.form,
         status=claim.status,
+        detail=claim.detail,
         tx_hash=claim.tx_hash,
         block_number=claim.block_number,
         valid_until=claim.valid_until,
@@ -262,6 +272,7 @@ def _case_claim_view(claim: Claim) -> CaseClaimView:
         identity=to_checksum_address(claim.identity),
         form=claim.form,
         status=claim.status,
+        detail=claim.detail,
         tx_hash=claim.tx_hash,
         block_number=claim.block_number,
         valid_until=claim.valid_until,

@@ -17,6 +17,7 @@ from issuer.chain.rules import ChainProfile
 from issuer.chain.signer import Signer
 from issuer.chain.signers import load_signer, refuse_shared_keys
 from issuer.chain.watcher import Watcher
+from issuer.claims.foreign import Offers
 from issuer.claims.issue import Contracts, Issues
 from issuer.claims.queueing import Issuance
 from issuer.claims.renewal import Renewals
@@ -99,6 +100,13 @@ class ChainRoom:
             hosted_levels=shared.hosted_levels,
         )
         self._renewals = Renewals(shared.db, self.issuance, chain_id=self.chain_id, decision_keys=shared.decision_keys)
+        self._offers = Offers(
+            shared.db,
+            self.gateway,
+            chain_id=self.chain_id,
+            claim_issuer=self.at.claim_issuer,
+            depth=self.profile.depth,
+        )
         self._reconciler = Reconciler(
             shared.db,
             self.gateway,
@@ -114,6 +122,7 @@ class ChainRoom:
         tasks.create_task(self._watch())
         tasks.create_task(every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id))
         tasks.create_task(every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id))
+        tasks.create_task(every(self.profile.block_seconds, self._look_at_offers, "offers", self._stop, self.chain_id))
         tasks.create_task(every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id))
         tasks.create_task(every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id))
 
@@ -142,6 +151,10 @@ class ChainRoom:
 
     async def _renew(self) -> None:
         if await self._renewals.step():
+            self._work.set()
+
+    async def _look_at_offers(self) -> None:
+        if await self._offers.step():
             self._work.set()
 
     async def _reconcile(self) -> None:

@@ -56,6 +56,8 @@ def decision_message(case: Case, decision: Decision) -> bytes:
         "decided_at": (decision.decided_at - EPOCH) // MICROSECOND,
         "read_at": (decision.read_at - EPOCH) // MICROSECOND,
     }
+    if case.identity is not None:  # decisions of cases that name none are sealed as they were before this was asked
+        parts["identity"] = case.identity
     return msgspec.json.encode(parts, order="deterministic")
 
 

@@ -47,6 +47,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     tenant_id: str
     level: str
     wallet: str
+    identity: str | None = None
     chain_ids: tuple[int, ...]
     provider: str
     environment: str
@@ -148,6 +149,7 @@ class Opener:
                 subject_id=await store.subject_of(session, new.tenant_id, new.wallet, now),
                 level=new.level,
                 wallet=new.wallet,
+                identity=new.identity,
                 chain_ids=list(new.chain_ids),
                 reference=new.reference,
                 redirect_url=new.redirect_url,

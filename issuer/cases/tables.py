@@ -31,7 +31,8 @@ class SubjectWallet(Base):
 
 
 class Case(Base):
-    """`wallet` is EIP-55. `reference` is the dapp's own word; `check_ref` the provider's id once the check exists.
+    """`wallet` is EIP-55, and so is `identity`, the holder's Identity if it was made elsewhere. `reference` is the
+    dapp's own word; `check_ref` the provider's id once the check exists.
 
     `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
     decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued. `proof_…`
@@ -50,6 +51,7 @@ class Case(Base):
     subject_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("subjects.id"))
     level: Mapped[str] = mapped_column(sa.String(64))
     wallet: Mapped[str] = mapped_column(sa.String(42))
+    identity: Mapped[str | None] = mapped_column(sa.String(42))
     chain_ids: Mapped[list[int]]
     reference: Mapped[str | None] = mapped_column(sa.String(64))
     redirect_url: Mapped[str | None] = mapped_column(sa.String(2000))

@@ -172,7 +172,7 @@ class CaseWorker:
             level = LEVELS[case.level]
             await queueing.queue_claims(session, case, decision, level, self._issuance, there, at=now)
             lacks = await queueing.missing_chains(session, case, decision, self._issuance)
-            soon = lacks - there.keys() or await queueing.is_soon_free(session, level, there)
+            soon = lacks - there.keys() or await queueing.is_soon_free(session, case, level, there)
             case.next_check_at = now + (self._silent * 24 if not lacks else sweep.GRACE if soon else self._silent)
         self._wake()
 

@@ -18,6 +18,7 @@ from issuer.chain.abi import artifact as artifact
 from issuer.chain.wire import Call, Log, Receipt
 from issuer.errors import ChainError
 
+PURPOSE_MANAGEMENT = 1
 PURPOSE_CLAIM = 3
 KEY_TYPE_CLAIMWRIGHT = 712
 _ZERO = "0x" + "0" * 40
@@ -35,6 +36,7 @@ NOTE_GAS = 50_000
 _FIXED = 50_000  # the call, the guards, and what must be left over when a stipend is checked
 _ITEM = 190_000  # finding the identity or making it
 _CLAIM = 270_000  # storing a claim, but for its words; a ClaimFailed costs less
+_ADDITION = 15_000  # around the call: encoding it, and a ClaimFailed
 _HOSTED = 150_000  # an identity made, a storage word at the issuer, the identity's event
 _AUTHORIZED = 80_000  # a recovered signature, its nonce, a topic opened for the first time
 _REVOCATION = 36_000  # a new storage word, an event, three words of calldata
@@ -59,6 +61,13 @@ class Onboarding(msgspec.Struct, frozen=True, kw_only=True):
 
     wallet: str
     claims: tuple[ClaimInput, ...]
+
+
+class Addition(msgspec.Struct, frozen=True, kw_only=True):
+    """A claim for an identity that was made elsewhere and gave the ClaimIssuer a key."""
+
+    identity: str
+    claim: ClaimInput
 
 
 class Hosted(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +104,11 @@ def onboard_hosted(topic: int, items: Sequence[Hosted], authorization: Authoriza
     return abi.ONBOARD_HOSTED.calldata(topic, _pairs(items), leave)
 
 
+def add_claims_to(items: Sequence[Addition]) -> bytes:
+    """Calldata for the ClaimIssuer, from an operator."""
+    return abi.ADD_CLAIMS_TO.calldata([(item.identity, item.claim.values()) for item in items])
+
+
 def hosted_items(items: Sequence[Hosted]) -> bytes:
     """What stands for the items in the struct that a claim signer signs: keccak256(abi.encode(items)), 32 bytes."""
     return keccak(encode(["(address,bytes32)[]"], [_pairs(items)]))
@@ -129,6 +143,13 @@ def onboard_hosted_gas(items: Sequence[Hosted]) -> int:
     leave = Authorization(nonce=2**256 - 1, deadline=2**32, signature=bytes(range(1, 65)))
     calldata = _calldata(onboard_hosted(1, items, leave))
     return _INTRINSIC + _FIXED + _AUTHORIZED + calldata + len(items) * _HOSTED + largest + largest // 63
+
+
+def add_claims_to_gas(items: Sequence[Addition]) -> int:
+    """A gas limit for `add_claims_to(items)`: the code is not ours, so each item may use all that it is given."""
+    stipends = [CLAIM_GAS + _words(item.claim) * CLAIM_WORD_GAS for item in items]
+    reserve = max(stipends) // 63
+    return _INTRINSIC + _FIXED + _calldata(add_claims_to(items)) + sum(stipends) + len(items) * _ADDITION + reserve
 
 
 def revoke_gas(count: int) -> int:
@@ -187,6 +208,10 @@ def is_operator(issuer: str, sender: str) -> Call:
 
 def key_has_purpose(identity: str, key: bytes, purpose: int) -> Call:
     return abi.KEY_HAS_PURPOSE.call(identity, key, purpose)
+
+
+def adder(identity: str) -> Call:
+    return abi.ADDER.call(identity)
 
 
 def is_allowed(gate: str, wallet: str) -> Call:

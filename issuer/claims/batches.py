@@ -1,14 +1,16 @@
 """What can leave together in one transaction, in which form, and when."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import msgspec
 
 from issuer.chain import contracts
-from issuer.chain.contracts import ClaimInput, Hosted, Onboarding
+from issuer.chain.contracts import Addition, ClaimInput, Hosted, Onboarding
 from issuer.claims import rules
 from issuer.claims.tables import Claim
+
+FOREIGN = "foreign"
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +26,10 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         )
         return Onboarding(wallet=self.claim.wallet, claims=(claim_input,))
 
+    def addition(self) -> Addition:
+        (claim_input,) = self.onboarding().claims
+        return Addition(identity=self.claim.identity, claim=claim_input)
+
     def hosted(self) -> Hosted:
         return Hosted(wallet=self.claim.wallet, word=self.word)
 
@@ -36,41 +42,46 @@ class Batches(msgspec.Struct, frozen=True):
 
 
 def batches(claims: Sequence[Claim], *, most: int) -> Batches:
-    """Claims that can share a transaction, oldest first: one form, and one topic if it is hosted; `most` at most."""
+    """Claims that can share a transaction, oldest first: one kind, and one topic if it is hosted; `most` at most."""
     kinds: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
-        kinds.setdefault((claim.form, claim.topic if claim.form == rules.HOSTED else ""), []).append(claim)
+        kinds.setdefault((kind_of(claim), claim.topic if claim.form == rules.HOSTED else ""), []).append(claim)
     full, partial = [], []
-    for (form, _), same in kinds.items():
-        size = min(most, capacity(form))
+    for (kind, _), same in kinds.items():
+        size = min(most, capacity(kind))
         cut = [same[start : start + size] for start in range(0, len(same), size)]
         full += [batch for batch in cut if len(batch) == size]
         partial += [batch for batch in cut if len(batch) < size]
     return Batches(full, partial)
 
 
+def kind_of(claim: Claim) -> str:
+    """How it goes on chain: in a form of its own, or added to an Identity made elsewhere."""
+    return FOREIGN if claim.foreign else claim.form
+
+
 def gas(prepared: Sequence[Prepared]) -> int:
     """A gas limit for the batch."""
-    if prepared[0].claim.form == rules.SIGNED:
+    kind = kind_of(prepared[0].claim)
+    if kind == FOREIGN:
+        return contracts.add_claims_to_gas([item.addition() for item in prepared])
+    if kind == rules.SIGNED:
         return contracts.onboard_gas([item.onboarding() for item in prepared])
     return contracts.onboard_hosted_gas([item.hosted() for item in prepared])
 
 
 @cache
-def capacity(form: str) -> int:
-    """How many claims of a form fit into one transaction whatever they are: no byte of their calldata is a cheap 0."""
+def capacity(kind: str) -> int:
+    """How many claims of a kind fit into one transaction whatever they are: no byte of their calldata is a cheap 0."""
     dear = "0x" + "ff" * 20
-    signed = Onboarding(
-        wallet=dear,
-        claims=(ClaimInput(topic=2**256 - 1, scheme=rules.SCHEME_ECDSA, signature=b"\xff" * 64, data=b"\xff" * 32),),
-    )
-    hosted = Hosted(wallet=dear, word=b"\xff" * 32)
+    claim = ClaimInput(topic=2**256 - 1, scheme=rules.SCHEME_ECDSA, signature=b"\xff" * 64, data=b"\xff" * 32)
+    gas_of: dict[str, Callable[[int], int]] = {
+        rules.SIGNED: lambda count: contracts.onboard_gas([Onboarding(wallet=dear, claims=(claim,))] * count),
+        rules.HOSTED: lambda count: contracts.onboard_hosted_gas([Hosted(wallet=dear, word=b"\xff" * 32)] * count),
+        FOREIGN: lambda count: contracts.add_claims_to_gas([Addition(identity=dear, claim=claim)] * count),
+    }
     count = 1
-    while (
-        contracts.onboard_gas([signed] * (count + 1))
-        if form == rules.SIGNED
-        else contracts.onboard_hosted_gas([hosted] * (count + 1))
-    ) <= contracts.MAX_TRANSACTION_GAS:
+    while gas_of[kind](count + 1) <= contracts.MAX_TRANSACTION_GAS:
         count += 1
     return count
 

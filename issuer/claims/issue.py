@@ -20,7 +20,7 @@ from issuer.chain.rules import is_local
 from issuer.chain.signer import Signer
 from issuer.chain.store import InFlight
 from issuer.chain.tables import Transaction
-from issuer.claims import rules, store, succession
+from issuer.claims import foreign, rules, store, succession
 from issuer.claims.batches import Prepared, batches
 from issuer.claims.queueing import may_reach
 from issuer.claims.rules import ClaimStatus, Word
@@ -117,6 +117,7 @@ class Issues:
             is_proved(case, decision, self._decision_keys)
             and level is not None
             and claim.wallet == case.wallet
+            and _is_there(claim, case)
             and int(claim.topic) in level.topics
             and claim.validity_seconds == level.validity_seconds
             and claim.chain_id in case.chain_ids
@@ -141,7 +142,8 @@ class Issues:
         self, leaving: list[list[Claim]], cases: Mapping[str, Case]
     ) -> tuple[list[list[Prepared]], Head]:
         """Ask the chain about each claim, then sign those that are still to be made."""
-        claims = [claim for batch in leaving for claim in batch]
+        everything = [claim for batch in leaving for claim in batch]
+        claims = [claim for claim in everything if not claim.foreign]
         questions = [self._questions(claim) for claim in claims]
         head, answers = await self._gateway.snapshot([call for calls in questions for call in calls])
         crashpoint.reached("issue.preflight")
@@ -156,13 +158,35 @@ class Issues:
                 await self._adopt(claim)
             else:
                 epochs[claim.id] = contracts.decode_uint(epoch)
+        offered = await self._survey([claim for claim in everything if claim.foreign], epochs)
         prepared, unmade = await self._signing.sign(
-            [claim for claim in claims if claim.id in epochs], cases, epochs, head
+            [claim for claim in everything if claim.id in epochs], cases, epochs, head
         )
         await self._hold(unmade, "claim_not_made")
-        by_id = {item.claim.id: item for item in prepared}
+        await self._offer([item for item in prepared if item.claim.id in offered])
+        by_id = {item.claim.id: item for item in prepared if item.claim.id not in offered}
         ready = [[by_id[claim.id] for claim in batch if claim.id in by_id] for batch in leaving]
         return [batch for batch in ready if batch], head
+
+    async def _survey(self, claims: Sequence[Claim], epochs: dict[str, int]) -> set[str]:
+        """Claims for Identities made elsewhere: notes the epochs of those to be signed.
+
+        Returns the ids of those that are only offered to their holders.
+        """
+        offered = set()
+        found = await foreign.survey(
+            self._gateway, claims, factory=self._at.factory, claim_issuer=self._at.claim_issuer
+        )
+        for claim, there in zip(claims, found, strict=True):
+            if not there.controlled:
+                await self._hold([claim], foreign.NOT_CONTROLLED)
+            elif _stands(claim, there.shown, there.epoch):
+                await self._adopt(claim)
+            else:
+                epochs[claim.id] = there.epoch
+                if not there.writable:
+                    offered.add(claim.id)
+        return offered
 
     def _questions(self, claim: Claim) -> list[Call]:
         """Where the identity is, its epoch, and what stands there if this claim was ever signed."""
@@ -185,14 +209,26 @@ class Issues:
     async def _link_issues(
         self, session: AsyncSession, transactions: Sequence[Transaction], prepared: list[list[Prepared]]
     ) -> None:
-        """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
-        if await stops.standing(session, [self._lane.chain_id], committing=True):
-            raise Changed("issuing was stopped while claims were being signed")
-        carried = {  # a batch that could not be paid for has no transaction
+        # A batch that could not be paid for has no transaction.
+        carried: dict[str, tuple[Prepared, Transaction | None]] = {
             item.claim.id: (item, transaction)
             for transaction, batch in zip(transactions, prepared, strict=False)
             for item in batch
         }
+        await self._commit(session, carried)
+        links = [(made.id, claim_id) for claim_id, (_, made) in carried.items() if made is not None]
+        await store.link_all(session, links, ISSUE)
+
+    async def _offer(self, prepared: Sequence[Prepared]) -> None:
+        """Signed, and for their holders to send: our ClaimIssuer may not write there."""
+        if prepared:
+            async with self._db.write() as session:
+                await self._commit(session, {item.claim.id: (item, None) for item in prepared})
+
+    async def _commit(self, session: AsyncSession, carried: Mapping[str, tuple[Prepared, Transaction | None]]) -> None:
+        """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
+        if await stops.standing(session, [self._lane.chain_id], committing=True):
+            raise Changed("issuing was stopped while claims were being signed")
         case_ids = {item.claim.case_id for item, _ in carried.values()}
         cases = await locked_cases(session, case_ids)
         if len(cases) < len(case_ids) or not all(_may_issue(case) for case in cases):
@@ -214,10 +250,11 @@ class Issues:
             claim.signer = self._signing.address
             claim.valid_until = rules.valid_until(word)
             claim.renew_at = rules.renew_at(claim.valid_until, claim.validity_seconds)
-            moves.add(claim, ClaimStatus.SIGNED, cause="signed", detail={"nonce": transaction.nonce})
+            claim.detail = rules.AWAITING_HOLDER if transaction is None else None
+            detail = {"offered": True} if transaction is None else {"nonce": transaction.nonce}
+            moves.add(claim, ClaimStatus.SIGNED, cause="signed", detail=detail)
             metrics.QUEUE_WAIT.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())
         await moves.write(session)
-        await store.link_all(session, [(made.id, claim_id) for claim_id, (_, made) in carried.items()], ISSUE)
 
     async def _change_identity(self, claim: Claim, identity: str | None) -> None:
         """The wallet was linked to another Identity since the claim was queued."""
@@ -250,6 +287,7 @@ class Issues:
             for claim in await store.locked(session, [claim.id for claim in claims]):
                 if claim.status == ClaimStatus.QUEUED:
                     log.error("claim_not_signed", reason=cause, claim_id=claim.id, case_id=claim.case_id)
+                    claim.detail = cause
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
 
 
@@ -262,6 +300,11 @@ def _is_asked_for(case: Case, chain_id: int) -> bool:
     return is_local(chain_id) or ownership.covers(
         case.proof_message, case.proof_signature, wallet=case.wallet, level=case.level, chain_ids=[chain_id]
     )
+
+
+def _is_there(claim: Claim, case: Case) -> bool:
+    """An Identity made elsewhere is the one that the sealed case names; of every other the chain says where it is."""
+    return claim.identity == case.identity if claim.foreign else case.identity is None
 
 
 def _stands(claim: Claim, onchain: contracts.ClaimInput | None, epoch: int) -> bool:

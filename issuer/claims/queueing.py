@@ -57,13 +57,16 @@ async def queue_claims(
     *,
     at: datetime,
 ) -> list[Claim]:
-    """One claim per topic and chain of the level. Chains that are unknown here or out of reach are left out."""
+    """One claim per topic and chain of the level. Chains that are unknown here or out of reach are left out.
+
+    A case that names an Identity made elsewhere gets its claims there; whose it is, is asked before they are signed.
+    """
     queued = []
     for chain_id in case.chain_ids:
         if chain_id not in identities or not may_reach(case.environment, chain_id):
             continue
+        identity = case.identity or identities[chain_id]
         for topic in level.topics:
-            identity = identities[chain_id]
             if await _may_follow(session, case, level, identity, str(topic), chain_id, at) and await _makes_room(
                 session, identity, str(topic), chain_id, decision, at
             ):
@@ -71,11 +74,11 @@ async def queue_claims(
     return queued
 
 
-async def is_soon_free(session: AsyncSession, level: Level, identities: Mapping[int, str]) -> bool:
+async def is_soon_free(session: AsyncSession, case: Case, level: Level, identities: Mapping[int, str]) -> bool:
     """Is it only a claim that is about to be signed that keeps a new one out?"""
     for chain_id, identity in identities.items():
         for topic in level.topics:
-            if await store.waiting_for(session, identity, str(topic), chain_id) is not None:
+            if await store.waiting_for(session, case.identity or identity, str(topic), chain_id) is not None:
                 return True
     return False
 
@@ -98,7 +101,14 @@ async def _may_follow(
 async def _makes_room(
     session: AsyncSession, identity: str, topic: str, chain_id: int, decision: Decision, at: datetime
 ) -> bool:
-    """The newest approval supersedes one that still waits. One that was signed once is left to finish first."""
+    """The newest approval supersedes one that still waits, to be signed or for its holder to send it.
+
+    One that was signed and came back is left to finish first.
+    """
+    offered = await store.offered_for(session, identity, topic, chain_id)
+    if offered is not None and offered.decision_id < decision.id:
+        store.move(session, offered, ClaimStatus.SUPERSEDED, at=at, cause="superseded")
+        await session.flush()
     waiting = await store.waiting_for(session, identity, topic, chain_id)
     if waiting is None:
         return True
@@ -124,7 +134,8 @@ async def queue(
 ) -> Claim:
     """A claim that waits to be signed, of a key for which none waits yet."""
     claim_id = new_id("clm")
-    form = issuance.form_of(level)
+    foreign = case.identity is not None
+    form = rules.SIGNED if foreign else issuance.form_of(level)
     if form == rules.HOSTED and await store.was_ever_signed(session, identity, str(topic), chain_id):
         form = rules.SIGNED  # a signed claim on an identity is shown before a hosted one, even after it died
     claim = Claim(
@@ -137,6 +148,7 @@ async def queue(
         identity=identity,
         topic=str(topic),
         chain_id=chain_id,
+        foreign=foreign,
         form=form,
         issuer=issuance.claim_issuers[chain_id],
         onchain_id="0x" + rules.onchain_id(issuance.claim_issuers[chain_id], topic).hex(),

@@ -151,7 +151,7 @@ async def retry(session: AsyncSession, claim_id: str, *, actor: str, at: datetim
         raise Conflict(f"only a failed claim can be tried again, and this one is {status}")
     if await store.waiting_for(session, claim.identity, claim.topic, claim.chain_id) is not None:
         raise Conflict("another claim of this Identity and topic waits to be signed")
-    claim.failures = 0
+    claim.failures, claim.detail = 0, None
     claim.next_try_at = at
     store.move(session, claim, ClaimStatus.QUEUED, at=at, cause="retry", detail={"actor": actor})
     return claim

@@ -16,6 +16,7 @@ WORD_LAYOUT = 1
 COMMITMENT_BYTES = 21
 SCHEME_ECDSA = 1
 SIGNED, HOSTED = "signed", "hosted"  # the forms a claim can have on chain
+AWAITING_HOLDER = "awaiting_holder"  # the detail of a signed claim that only its holder can send
 MAX_FAILURES = 5
 RENEW_LEAD = timedelta(days=30)
 PRODUCTION = "production"
@@ -46,7 +47,8 @@ MOVES: dict[ClaimStatus, frozenset[ClaimStatus]] = {
     # queued > revoking: a claim that was signed once and came back has its signature in public calldata.
     # queued > confirmed: this very claim is on chain already. queued > failed: its decision is not proved.
     S.QUEUED: frozenset({S.SIGNED, S.CANCELLED, S.REVOKING, S.CONFIRMED, S.FAILED}),
-    S.SIGNED: frozenset({S.MINED, S.QUEUED, S.FAILED, S.REVOKING}),
+    # signed > superseded: it was offered to its holder, who had not sent it when a newer approval came.
+    S.SIGNED: frozenset({S.MINED, S.QUEUED, S.FAILED, S.REVOKING, S.SUPERSEDED}),
     # mined > signed: a reorg took the block; the same bytes are sent again, so the claim is not free to be re-signed.
     S.MINED: frozenset({S.CONFIRMED, S.SIGNED, S.QUEUED, S.FAILED, S.REVOKING}),
     S.CONFIRMED: frozenset({S.REVOKING, S.SUPERSEDED, S.REMOVED}),

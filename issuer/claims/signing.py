@@ -97,6 +97,8 @@ class ClaimSigning:
     async def _calldata(self, batch: Sequence[Prepared], head: Head, nonce: int) -> bytes:
         """Signed claims speak for themselves; a hosted batch carries the signer's leave: a gas key cannot mint."""
         first = batch[0].claim
+        if first.foreign:
+            return contracts.add_claims_to([item.addition() for item in batch])
         if first.form == rules.SIGNED:
             return contracts.onboard([item.onboarding() for item in batch])
         items, topic = [item.hosted() for item in batch], int(first.topic)

@@ -14,7 +14,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
-from issuer.claims.rules import IN_FORCE, RENEWABLE, ClaimStatus
+from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, RENEWABLE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.reconcile import store as findings
@@ -118,6 +118,34 @@ async def waiting_for(session: AsyncSession, identity: str, topic: str, chain_id
     )
     claim: Claim | None = await session.scalar(for_update(statement, session))
     return claim
+
+
+async def offered_for(session: AsyncSession, identity: str, topic: str, chain_id: int) -> Claim | None:
+    """The signed claim that waits for its holder to send it, if any."""
+    statement = sa.select(Claim).where(
+        Claim.identity == identity,
+        Claim.topic == topic,
+        Claim.chain_id == chain_id,
+        Claim.status == ClaimStatus.SIGNED,
+        Claim.detail == rules.AWAITING_HOLDER,
+    )
+    claim: Claim | None = await session.scalar(for_update(statement, session))
+    return claim
+
+
+async def offered(session: AsyncSession, chain_id: int, *, limit: int) -> list[Claim]:
+    """Claims that their holders may send, or have sent and are not final yet; the longest unlooked-at first."""
+    statement = (
+        sa.select(Claim)
+        .where(
+            Claim.chain_id == chain_id,
+            Claim.status.in_(ON_ITS_WAY),
+            Claim.detail == rules.AWAITING_HOLDER,
+        )
+        .order_by(Claim.next_try_at)
+        .limit(limit)
+    )
+    return list(await session.scalars(statement))
 
 
 async def alive_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:

@@ -26,6 +26,8 @@ class Claim(Base):
 
     `shard` chooses its lane; it follows from identity and topic. `revision` counts the approvals of one case. `word`
     and `signature` are what was signed, 32 and 64 bytes in hex. `renew_at`: when a new one is to follow this.
+    `foreign`: the Identity was made elsewhere, and its case names it. `detail`: in one word, what the claim waits for,
+    or why it failed.
     """
 
     __tablename__ = "claims"
@@ -60,6 +62,7 @@ class Claim(Base):
     topic: Mapped[str] = mapped_column(sa.String(78))
     chain_id: Mapped[int] = mapped_column(sa.BigInteger)
     shard: Mapped[int] = mapped_column(sa.SmallInteger, default=_shard, server_default="0")
+    foreign: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
     form: Mapped[str] = mapped_column(sa.String(16))
     issuer: Mapped[str | None] = mapped_column(sa.String(42))
     onchain_id: Mapped[str] = mapped_column(sa.String(66))
@@ -72,6 +75,7 @@ class Claim(Base):
     signer: Mapped[str | None] = mapped_column(sa.String(42))  # whose key it was; of a hosted claim: its batch's
     valid_until: Mapped[datetime | None]
     renew_at: Mapped[datetime | None]
+    detail: Mapped[str | None] = mapped_column(sa.String(32))
     failures: Mapped[int] = mapped_column(default=0, server_default="0")
     next_try_at: Mapped[datetime]
     revoke_reason: Mapped[str | None] = mapped_column(sa.String(200))

@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator, Collection, Sequence
 import msgspec
 
 from issuer.chain import contracts
+from issuer.chain.asking import ask_each
 from issuer.chain.contracts import ClaimInput
-from issuer.chain.gateway import Call, Event, Gateway
+from issuer.chain.gateway import Event, Gateway
 from issuer.claims import rules as claim_rules
 from issuer.errors import ChainError
 from issuer.reconcile.rules import Key, OnChain
@@ -55,7 +56,7 @@ class ChainReader:
         for identity, topic in asked:
             calls.append(contracts.epoch_of(self._issuer, identity, int(topic)))
             calls.append(contracts.get_claim(identity, claim_rules.onchain_id(self._issuer, int(topic))))
-        answers = await self._answers(calls)
+        answers = await ask_each(self._gateway, calls)
         claims = [contracts.decode_claim(answer) for answer in answers[1::2]]
         claims = [
             claim if claim is not None and claim.topic == int(topic) else None
@@ -93,24 +94,11 @@ class ChainReader:
     async def _validity(self, keys: Sequence[Key], claims: Sequence[ClaimInput | None]) -> list[bool]:
         shown = [(key, claim) for key, claim in zip(keys, claims, strict=True) if claim is not None]
         calls = [contracts.is_claim_valid(self._issuer, key[0], claim) for key, claim in shown]
-        answers = await self._answers(calls)
+        answers = await ask_each(self._gateway, calls)
         vouched = {
             key for (key, _), answer in zip(shown, answers, strict=True) if answer and contracts.decode_bool(answer)
         }
         return [key in vouched for key in keys]
-
-    async def _answers(self, calls: Sequence[Call]) -> list[bytes | None]:
-        """As `Gateway.call`, but a contract that spoils a whole batch with its answer spoils only its own."""
-        if not calls:
-            return []
-        try:
-            return await self._gateway.call(calls)
-        except ChainError:
-            await self._gateway.head()  # raises if it is the node that is away
-            if len(calls) == 1:
-                return [None]
-        half = len(calls) // 2
-        return await self._answers(calls[:half]) + await self._answers(calls[half:])
 
     async def _events(self, first: int, last: int) -> AsyncIterator[Event]:
         while first <= last:

@@ -14,6 +14,9 @@ THIRTY_DAYS = 30 * 24 * 60 * 60 * 1_000_000  # microseconds, as times are stored
 def upgrade() -> None:
     _places()
     op.add_column("claims", sa.Column("issuer", sa.String(42), nullable=True))
+    op.add_column("claims", sa.Column("foreign", sa.Boolean(), server_default=sa.false(), nullable=False))
+    op.add_column("claims", sa.Column("detail", sa.String(32), nullable=True))
+    op.add_column("cases", sa.Column("identity", sa.String(42), nullable=True))
     op.add_column("claims", sa.Column("renew_at", sa.BigInteger(), nullable=True))
     claims = sa.table("claims", sa.column("renew_at"), sa.column("valid_until"))
     op.execute(claims.update().values(renew_at=claims.c.valid_until - THIRTY_DAYS))  # all were made for a year

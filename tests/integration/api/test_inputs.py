@@ -32,7 +32,7 @@ async def nothing_happened(api: Api) -> bool:
         ({"wallet": WALLET + "\n"}, "wallet"),
         ({"wallet": "0x" + "0" * 40}, "wallet"),
         ({"wallet": "vitalik.eth"}, "wallet"),
-        ({"identity": WALLET}, "identity"),
+        ({"identity": "0x" + "0" * 40}, "identity"),
         ({"chain_ids": []}, "chain_ids"),
         ({"chain_ids": [1]}, "chain_ids"),
         ({"chain_ids": [31337, 1]}, "chain_ids"),

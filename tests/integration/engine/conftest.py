@@ -194,7 +194,7 @@ class Engine:
         assert identity is not None
         return {CHAIN_ID: identity}
 
-    async def open_case(self, wallet: str | None = None) -> Case:
+    async def open_case(self, wallet: str | None = None, *, identity: str | None = None) -> Case:
         now = datetime.now(UTC)
         subject = Subject(id=new_id("sub"), created_at=now)
         case = Case(
@@ -202,6 +202,7 @@ class Engine:
             subject_id=subject.id,
             level="basic",
             wallet=wallet or LocalSigner(os.urandom(32)).address,
+            identity=identity,
             chain_ids=[CHAIN_ID],
             provider="persona",
             environment="sandbox",
@@ -332,6 +333,13 @@ async def engine(db: Database, chain: AnvilProcess, deployment: Deployment, keys
     engine = Engine(db, chain.url, deployment, keys, rules.profile(CHAIN_ID))
     yield engine
     await engine.aclose()
+
+
+@pytest.fixture
+async def start(engine: Engine) -> int:
+    """Other tests' claims are on the same chain: each test replays what happened since it began."""
+    await rpc(engine.url, "evm_mine")
+    return (await engine.gateway.head()).number
 
 
 assert BASIC_TOPIC in LEVELS["basic"].topics

@@ -52,13 +52,6 @@ async def codes(engine: Engine, start: int) -> list[Code]:
     return [finding.code for finding in (await examine(engine, start)).findings]
 
 
-@pytest.fixture
-async def start(engine: Engine) -> int:
-    """Other tests' claims are on the same chain: each test replays what happened since it began."""
-    await rpc(engine.url, "evm_mine")
-    return (await engine.gateway.head()).number
-
-
 async def funded(engine: Engine) -> LocalSigner:
     holder = LocalSigner(os.urandom(32))
     await rpc(engine.url, "anvil_setBalance", holder.address, hex(ETHER))
