@@ -49,6 +49,12 @@ class ChallengeView(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: datetime
 
 
+Detail = Annotated[
+    str | UnsetType,
+    Meta(description="Only when there is something to say: what it waits for (awaiting_holder), or why it failed."),
+]
+
+
 class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request to have the holder of a wallet checked at a level."""
 
@@ -107,15 +113,13 @@ class ClaimView(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     form: str
     status: str
-    detail: Annotated[
-        str | None, Meta(description="What it waits for or why it failed, in one word: awaiting_holder, …")
-    ]
     tx_hash: str | None
     block_number: int | None
     valid_until: datetime | None
     revoked_tx_hash: str | None
     created_at: datetime
     updated_at: datetime
+    detail: Detail = UNSET
 
 
 class CaseClaimView(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,11 +132,11 @@ class CaseClaimView(msgspec.Struct, frozen=True, kw_only=True):
     identity: str
     form: str
     status: str
-    detail: str | None
     tx_hash: str | None
     block_number: int | None
     valid_until: datetime | None
     revoked_tx_hash: str | None
+    detail: Detail = UNSET
 
 
 class CaseView(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,7 +147,6 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     level: str
     wallet: str
-    identity: Annotated[str | None, Meta(description="As it was given when the case was opened.")]
     reference: str | None
     provider: str
     provider_ref: str | None
@@ -226,7 +229,6 @@ def case_view(case: Case, claims: list[Claim], decision: Decision | None, sessio
         summary=SUMMARIES[CaseStatus(case.status)],
         level=case.level,
         wallet=case.wallet,
-        identity=case.identity,
         reference=case.reference,
         provider=case.provider,
         provider_ref=case.check_ref,
@@ -253,7 +255,7 @@ def claim_view(claim: Claim) -> ClaimView:
         identity=to_checksum_address(claim.identity),
         form=claim.form,
         status=claim.status,
-        detail=claim.detail,
+        detail=claim.detail or UNSET,
         tx_hash=claim.tx_hash,
         block_number=claim.block_number,
         valid_until=claim.valid_until,
@@ -272,7 +274,7 @@ def _case_claim_view(claim: Claim) -> CaseClaimView:
         identity=to_checksum_address(claim.identity),
         form=claim.form,
         status=claim.status,
-        detail=claim.detail,
+        detail=claim.detail or UNSET,
         tx_hash=claim.tx_hash,
         block_number=claim.block_number,
         valid_until=claim.valid_until,
