@@ -29,6 +29,7 @@ COMMANDS = {
     ),
     "finding": ("issuer.commands.finding:finding", "List and lift what reconciliation left to a person."),
     "lane": ("issuer.commands.lane:lane", "List, pause and resume sender addresses."),
+    "reseal": ("issuer.commands.reseal:reseal", "Seal what is kept under older data keys under the newest one."),
     "signer": ("issuer.commands.signer:signer", "The keys whose claims are accepted: list, add, limit, remove."),
     "stop": ("issuer.commands.stop:stop", "Stop issuing in an emergency, list stops, lift them."),
     "key": ("issuer.commands.key:key", "Make, list, rotate and revoke API keys."),

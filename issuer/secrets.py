@@ -103,6 +103,11 @@ class KeyRing:
         key = self._derive(int(version), purpose)
         return AESGCM(key).decrypt(blob[:NONCE_BYTES], blob[NONCE_BYTES:], row.encode())
 
+    @property
+    def prefix(self) -> str:
+        """How everything begins that was sealed under the newest key."""
+        return f"{self._current}:"
+
     def mac(self, purpose: str, message: bytes) -> str:
         """HMAC-SHA256 under the newest key, as `version:hex`."""
         return self._mac(self._current, purpose, message)

@@ -169,6 +169,12 @@ class ListedChains(msgspec.Struct, frozen=True, kw_only=True):
     chain_ids: tuple[Positive, ...] = msgspec.field(name=_CHAIN_ID)
 
 
+class SealingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`claimwright reseal`."""
+
+    data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that only need the database: `migrate`, `key …`, `event list`."""
 

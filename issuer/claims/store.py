@@ -226,6 +226,22 @@ async def standing_by_signer(session: AsyncSession, chain_id: int) -> dict[str, 
     return {signer: count for signer, count in rows if signer is not None}
 
 
+async def sealed_before(session: AsyncSession, prefix: str, *, after_id: str, limit: int) -> Sequence[tuple[str, str]]:
+    """(claim id, salt) in order, the next after `after_id` whose salt does not begin with `prefix`."""
+    statement = (
+        sa.select(Claim.id, Claim.salt)
+        .where(Claim.id > after_id, ~Claim.salt.startswith(prefix))
+        .order_by(Claim.id)
+        .limit(limit)
+    )
+    return [(claim_id, salt) for claim_id, salt in await session.execute(statement)]
+
+
+async def reseal(session: AsyncSession, claim_id: str, old: str, new: str) -> None:
+    """Only if it is still the one that was opened."""
+    await session.execute(sa.update(Claim).where(Claim.id == claim_id, Claim.salt == old).values(salt=new))
+
+
 async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> list[str]:
     """Claims to be made anew whose approval stands, the one that ends first before the others."""
     statement = (

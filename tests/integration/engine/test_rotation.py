@@ -16,7 +16,7 @@ from issuer.claims.renewal import Renewals
 from issuer.claims.rules import ClaimStatus
 from issuer.cli import run
 from issuer.providers.protocol import Outcome
-from issuer.secrets import Secret
+from issuer.secrets import KeyRing, Secret
 from tests.integration.engine.conftest import CHAIN_ID, ETHER, Engine, rpc
 
 OPERATIONS = (Path(__file__).resolve().parents[3] / "docs/operations.md").read_text(encoding="utf-8")
@@ -155,3 +155,29 @@ async def test_a_key_that_is_no_managers_is_told_before_anything_is_sent(
     assert await asyncio.to_thread(run, argv) == 1
     assert "is it a manager's key?" in capsys.readouterr().err
     assert await rpc(engine.url, "eth_blockNumber") == before
+
+
+@pytest.mark.usefixtures("env")
+async def test_after_resealing_the_old_data_key_can_go(
+    engine: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def reseal(*keys: str) -> int:
+        monkeypatch.setenv("CLAIMWRIGHT_DATA_KEYS", " ".join(keys))
+        return await asyncio.to_thread(run, ["reseal", "--batch", "1", "--json"])
+
+    old, new = f"1:{os.urandom(32).hex()}", f"2:{os.urandom(32).hex()}"
+    engine.data_keys = KeyRing.parse("x", Secret(old))
+    engine.restart(engine.profile)
+    cases = [await engine.open_case() for _ in range(3)]
+    for case in cases:
+        await engine.ring(case, Outcome.APPROVED)
+    assert await reseal(new) == 1
+    assert "keep data key 1" in capsys.readouterr().err
+    assert await reseal(new, old) == 0
+    assert json.loads(capsys.readouterr().out) == {"resealed": 3}
+    assert await reseal(new, old) == 0
+    assert json.loads(capsys.readouterr().out) == {"resealed": 0}
+    engine.data_keys = KeyRing.parse("x", Secret(new))
+    engine.restart(engine.profile)
+    await engine.settle()
+    assert [await engine.is_verified(case.wallet) for case in cases] == [True] * 3
