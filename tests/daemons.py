@@ -60,13 +60,14 @@ class Daemon:
 
     async def ended(self, seconds: float = 30.0) -> int:
         """Its exit code, negative for the signal that ended it. Raises `TimeoutError` with the end of its log."""
-        assert self._process is not None
+        process = self._process  # this life of it, whoever starts another meanwhile
+        assert process is not None
         try:
-            await until(lambda: not self.running, seconds)
+            await until(lambda: not process.is_alive(), seconds)
         except TimeoutError:
             raise TimeoutError(f"the daemon is still running\n{self.tail(3000)}") from None
-        assert self._process.exitcode is not None
-        return self._process.exitcode
+        assert process.exitcode is not None
+        return process.exitcode
 
     async def kill(self) -> None:
         if self.running:

@@ -75,24 +75,24 @@ def chain() -> Iterator[AnvilProcess]:
 
 @pytest.fixture(scope="session")
 def deployment(chain: AnvilProcess, keys: Keys, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    path: Path = tmp_path_factory.mktemp("deployment") / "deployment.json"
+    return asyncio.run(deploy_on(chain.url, keys, tmp_path_factory.mktemp("deployment") / "deployment.json"))
 
-    async def make() -> Deployment:
-        await rpc(chain.url, "anvil_setBalance", keys.deployer.address, hex(100 * ETHER))
-        gateway = Gateway(Secret(chain.url))
-        try:
-            return await deploy(
-                gateway,
-                keys.deployer,
-                sender=keys.sender.address,
-                claim_signer=keys.claim_signer.address,
-                path=path,
-                topics=[BASIC_TOPIC],
-            )
-        finally:
-            await gateway.aclose()
 
-    return asyncio.run(make())
+async def deploy_on(rpc_url: str, keys: Keys, path: Path) -> Deployment:
+    """Our contracts on a local chain, ready for these keys."""
+    await rpc(rpc_url, "anvil_setBalance", keys.deployer.address, hex(100 * ETHER))
+    gateway = Gateway(Secret(rpc_url))
+    try:
+        return await deploy(
+            gateway,
+            keys.deployer,
+            sender=keys.sender.address,
+            claim_signer=keys.claim_signer.address,
+            path=path,
+            topics=[BASIC_TOPIC],
+        )
+    finally:
+        await gateway.aclose()
 
 
 class Persona:
