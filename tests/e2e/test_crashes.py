@@ -16,6 +16,7 @@ async def counts(rig: Rig) -> tuple[int, int]:
     return transactions or 0, attempts or 0
 
 
+@pytest.mark.failure("F01")
 @pytest.mark.parametrize("moment", ["before_send", "after_send"])
 @pytest.mark.parametrize("purpose", ["issue", "revoke"])
 async def test_killed_around_the_send(rig: Rig, moment: str, purpose: str) -> None:

@@ -35,6 +35,7 @@ async def test_one_key_at_two_replicas_is_one_case_and_one_check(store_url: str)
         assert len({check.reference for check in provider.checks.values()}) == 1
 
 
+@pytest.mark.failure("F17")
 @postgresql_only
 async def test_the_same_events_in_other_orders_at_two_replicas_are_stored_once(store_url: str) -> None:
     async with run_api(store_url) as one, run_api(store_url) as two:
@@ -61,6 +62,7 @@ async def test_a_key_that_the_provider_may_have_forgotten_is_not_trusted(api: Ap
     assert list(api.provider.checks) == [again.json()["provider_ref"]]
 
 
+@pytest.mark.failure("F21")
 async def test_a_store_that_is_busy_is_503_and_never_202(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def busy(_rows: object) -> None:
         raise StoreBusy("the database is busy")

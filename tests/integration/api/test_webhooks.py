@@ -65,6 +65,7 @@ async def test_an_event_wakes_the_daemon(api: Api) -> None:
     assert seen == [event.id]
 
 
+@pytest.mark.failure("F17")
 async def test_twenty_at_once_are_one_row_and_twenty_202s(api: Api) -> None:
     body = event_body("evt_1")
     answers = await asyncio.gather(*(api.deliver(body) for _ in range(20)))
@@ -79,6 +80,7 @@ async def test_unknown_events_and_events_about_nothing_are_kept_too(api: Api) ->
     assert len(await events(api)) == 2
 
 
+@pytest.mark.failure("F17")
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
 async def test_every_signature_vector_through_the_front_door(store_url: str, vector: dict) -> None:
     now = datetime.fromtimestamp(vector["now"], UTC)
@@ -90,6 +92,7 @@ async def test_every_signature_vector_through_the_front_door(store_url: str, vec
         assert len(await events(api)) == vector["expect_valid"]
 
 
+@pytest.mark.failure("F17")
 @pytest.mark.parametrize(
     ("header", "reason"),
     [
@@ -128,6 +131,7 @@ async def test_a_body_with_any_text_in_it_is_stored_once(api: Api) -> None:
     assert (await events(api))[0].reference is None
 
 
+@pytest.mark.failure("F17")
 @pytest.mark.parametrize("size", [CAP + 1, 3 * CAP])
 async def test_a_body_over_the_cap_is_drained_and_413(api: Api, size: int) -> None:
     body = b"x" * size
@@ -218,6 +222,7 @@ async def test_only_the_newest_thousand_refusals_are_kept(api: Api) -> None:
     await until(pruned)
 
 
+@pytest.mark.failure("F17")
 async def test_events_that_came_before_their_case_are_handled_once_it_knows_its_check(api: Api) -> None:
     created = api.provider.start
 

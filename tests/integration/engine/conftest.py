@@ -146,7 +146,7 @@ class Engine:
         self.queue = open_queue(db)
         self.restart(profile)
 
-    def restart(self, profile: ChainProfile, *, hosted: bool = False) -> None:
+    def restart(self, profile: ChainProfile, *, hosted: bool = False, batch_size: int = 200) -> None:
         """What a new process would build from the same database."""
         self.profile = profile
         issuance = Issuance(
@@ -163,6 +163,7 @@ class Engine:
             self.at,
             decision_keys=self.decision_keys,
             data_keys=self.data_keys,
+            batch_size=batch_size,
         )
         self.claims = ClaimWorker(Revocations(self.db, self.gateway, self.lane, self.at.claim_issuer), issues)
         settlement = ClaimSettlement(issuance.claim_issuers)

@@ -136,6 +136,7 @@ def case(number: int, store: str) -> object:
 CASES = [case(number, store) for store in STORES for number in range(len(PAIRS))]
 
 
+@pytest.mark.failure("F01")
 @pytest.mark.parametrize(("point", "act", "store_url"), CASES, indirect=["store_url"])
 async def test_f01_killed_at(scene: Scene, point: str, act: Act) -> None:
     case, outcome = await act(scene)

@@ -45,6 +45,7 @@ async def scene(engine: Engine) -> AsyncIterator[Scene]:
         yield Scene(engine, first, second)
 
 
+@pytest.mark.failure("F04")
 async def test_a_node_that_goes_away_after_signing_costs_nothing(scene: Scene) -> None:
     before = await scene.engine.sent()
     case = await scene.approved()
@@ -55,6 +56,7 @@ async def test_a_node_that_goes_away_after_signing_costs_nothing(scene: Scene) -
     assert await scene.engine.sent() == before + 1
 
 
+@pytest.mark.failure("F15")
 async def test_a_node_that_is_behind_is_waited_for_and_not_taken_for_a_reorg(scene: Scene) -> None:
     scene.engine.restart(msgspec.structs.replace(scene.engine.profile, depth=3))
     case = await scene.approved()
@@ -81,6 +83,7 @@ async def test_a_node_on_another_chain_gets_nothing_that_is_signed(scene: Scene)
     assert [one.error for one in await scene.engine.gateway.survey()] == [None, "wrong-chain"]
 
 
+@pytest.mark.failure("F15")
 async def test_with_no_other_node_but_one_on_another_chain_nothing_is_signed(scene: Scene) -> None:
     before = await scene.engine.sent()
     case = await scene.approved()

@@ -78,6 +78,7 @@ async def test_a_signed_claim_is_not_followed_by_a_hosted_one_that_it_would_hide
     assert await engine.is_verified(case.wallet)
 
 
+@pytest.mark.failure("F16")
 async def test_a_batch_that_the_claim_signer_does_not_sign_is_not_sent(hosting: Engine) -> None:
     case = await hosting.open_case()
     await hosting.ring(case, Outcome.APPROVED)

@@ -81,6 +81,7 @@ async def test_a_decline_before_signing_cancels_and_sends_nothing(engine: Engine
     assert await engine.sent() == before
 
 
+@pytest.mark.failure("F20")
 async def test_a_decline_while_the_transaction_is_unmined_still_ends_unverified(engine: Engine) -> None:
     await rpc(engine.url, "evm_setAutomine", False)
     case = await engine.open_case()
@@ -98,6 +99,7 @@ async def test_a_decline_while_the_transaction_is_unmined_still_ends_unverified(
     assert not await engine.is_verified(case.wallet)
 
 
+@pytest.mark.failure("F17", "F19")
 async def test_twenty_rings_and_a_second_event_make_one_claim(engine: Engine) -> None:
     import asyncio
 
@@ -226,6 +228,7 @@ async def test_a_provider_that_is_down_leaves_the_event_unhandled(engine: Engine
     assert await engine.is_verified(case.wallet)
 
 
+@pytest.mark.failure("F11")
 async def test_an_empty_sender_is_held_and_goes_on_after_a_top_up(engine: Engine) -> None:
     await rpc(engine.url, "anvil_setBalance", engine.keys.sender.address, "0x1")
     case = await engine.open_case()
@@ -242,6 +245,7 @@ async def test_an_empty_sender_is_held_and_goes_on_after_a_top_up(engine: Engine
     assert await engine.is_verified(case.wallet)
 
 
+@pytest.mark.failure("F09")
 async def test_a_reorg_sends_the_same_bytes_again(engine: Engine) -> None:
     engine.restart(chain_rules.profile(CHAIN_ID, depth=3))
     case = await engine.open_case()

@@ -237,6 +237,7 @@ async def test_the_providers_present_word_is_compared(engine: Engine, start: int
     assert [(finding.code, finding.case_id) for finding in report.findings] == [(Code.PROVIDER_DISAGREES, case.id)]
 
 
+@pytest.mark.failure("F14")
 async def test_nonces_that_are_not_ours_are_told(engine: Engine, start: int) -> None:
     await confirmed(engine)
     await send(engine, engine.keys.sender, engine.keys.sender.address, b"")

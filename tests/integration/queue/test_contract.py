@@ -262,6 +262,7 @@ async def test_work_of_another_process_is_noticed(db: Database, queue: Queue, st
         await until(lambda: "from-afar" in seen.keys, seconds=2)
 
 
+@pytest.mark.failure("F19")
 async def test_the_jobs_of_a_killed_worker_are_run_by_the_next(db: Database, store_url: str, tmp_path: Path) -> None:
     queue = queue_of(db)
     keys = [str(number) for number in range(6)]

@@ -13,6 +13,7 @@ from tests.waiting import until
 pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 
+@pytest.mark.failure("F13")
 async def test_a_worker_whose_connection_is_cut_comes_back(db: Database) -> None:
     queue = PgQueuerQueue(db)
     seen: list[str] = []

@@ -138,6 +138,7 @@ async def test_a_writer_that_waits_too_long_for_its_turn_is_store_busy(
     await want()
 
 
+@pytest.mark.failure("F13")
 @postgresql_only
 async def test_a_cut_connection_is_store_busy_and_the_next_one_works(db: Database, store_url: str) -> None:
     other = Database(store_url)

@@ -86,6 +86,7 @@ async def test_a_receipt_without_a_block_is_not_mined():
     assert found == [None]
 
 
+@pytest.mark.failure("F04")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -274,6 +275,7 @@ async def test_bytes_are_accepted_when_the_node_names_their_hash():
     assert node.requests[0][0]["params"] == ["0x" + RAW.hex()]
 
 
+@pytest.mark.failure("F02", "F04")
 @pytest.mark.parametrize(
     "reply",
     [

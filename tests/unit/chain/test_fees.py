@@ -1,5 +1,6 @@
 """Fee arithmetic: replacements are always acceptable to a node, and never above the cap."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +21,7 @@ def test_an_opening_survives_a_doubled_base_fee(base: int, suggested: int) -> No
     assert affordable(fees, 2 * base)
 
 
+@pytest.mark.failure("F05")
 @given(wei, wei, wei, wei, st.integers(1, 10**14))
 def test_a_replacement_raises_both_by_an_eighth_or_is_not_made(
     tip: int, extra: int, base: int, suggested: int, cap: int

@@ -81,6 +81,7 @@ async def test_one_node_serves_for_as_long_as_it_can():
     assert second.asked == []
 
 
+@pytest.mark.failure("F04")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -162,6 +163,7 @@ async def test_a_node_that_asks_to_be_left_alone_is_left_alone():
 # -- on the right chain
 
 
+@pytest.mark.failure("F15")
 @pytest.mark.parametrize("stranger", [{"chain_id": 1}, {"genesis": OTHER_GENESIS}])
 async def test_a_node_on_another_chain_is_neither_asked_nor_told_anything(stranger):
     wrong, right = Node(**stranger), Node()
@@ -206,6 +208,7 @@ async def test_a_node_that_was_away_is_shown_its_chain_again():
 # -- one decision, one node
 
 
+@pytest.mark.failure("F15")
 async def test_a_decision_is_answered_by_one_node_and_never_by_one_that_is_behind():
     ahead, behind = Node(head=11), Node(head=10)
     async with gateway_to(ahead, behind) as gateway:

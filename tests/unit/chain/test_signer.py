@@ -37,6 +37,7 @@ async def test_a_local_signature_is_canonical_and_recovers(message):
     assert signature.y_parity in (0, 1)
 
 
+@pytest.mark.failure("F16")
 async def test_high_s_is_refused_though_it_recovers():
     low = await good(MESSAGE)
 
@@ -70,6 +71,7 @@ async def test_a_changed_signature_is_refused(change):
         await checked_sign(Faulty(answer), MESSAGE)
 
 
+@pytest.mark.failure("F16")
 async def test_another_key_is_refused():
     async def answer(message):
         return await LocalSigner(bytes([7]) * 32).sign_digest(keccak(message), message)
@@ -78,6 +80,7 @@ async def test_another_key_is_refused():
         await checked_sign(Faulty(answer), MESSAGE)
 
 
+@pytest.mark.failure("F16")
 async def test_a_signature_of_something_else_is_refused():
     async def answer(_):
         return await good(bytes(32))
@@ -86,6 +89,7 @@ async def test_a_signature_of_something_else_is_refused():
         await checked_sign(Faulty(answer), MESSAGE)
 
 
+@pytest.mark.failure("F16")
 async def test_a_slow_signer_is_given_up():
     async def answer(_):
         await asyncio.Event().wait()
@@ -94,6 +98,7 @@ async def test_a_slow_signer_is_given_up():
         await checked_sign(Faulty(answer), MESSAGE, timeout_seconds=0.01)
 
 
+@pytest.mark.failure("F16")
 async def test_a_failing_signer_is_told_by_its_class_alone():
     async def answer(_):
         raise RuntimeError(KEY.hex())
