@@ -13,6 +13,7 @@ import msgspec
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from issuer.chain.encoding import WORDS
 from issuer.chain.wire import Call
 
 
@@ -51,13 +52,20 @@ class Function(msgspec.Struct, frozen=True):
 
     @property
     def selector(self) -> bytes:
-        return keccak(text=f"{self.name}({','.join(self.inputs)})")[:4]
+        return _selector(self.name, self.inputs)
 
     def calldata(self, *values: object) -> bytes:
+        if all(kind in WORDS for kind in self.inputs):
+            return self.selector + b"".join(WORDS[kind](value) for kind, value in zip(self.inputs, values, strict=True))
         return self.selector + encode(self.inputs, values)
 
     def call(self, to: str, *values: object) -> Call:
         return Call(to=to, data=self.calldata(*values))
+
+
+@cache
+def _selector(name: str, inputs: tuple[str, ...]) -> bytes:
+    return keccak(text=f"{name}({','.join(inputs)})")[:4]
 
 
 _CLAIMS = "(uint256,uint256,bytes,bytes,string)[]"

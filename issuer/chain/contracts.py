@@ -12,7 +12,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from issuer.chain import abi
+from issuer.chain import abi, encoding
 from issuer.chain.abi import Artifact as Artifact
 from issuer.chain.abi import artifact as artifact
 from issuer.chain.wire import Call, Log, Receipt
@@ -21,7 +21,7 @@ from issuer.errors import ChainError
 PURPOSE_MANAGEMENT = 1
 PURPOSE_CLAIM = 3
 KEY_TYPE_CLAIMWRIGHT = 712
-_ZERO = "0x" + "0" * 40
+_NO_SUCH_ANSWER = "a contract gave no such answer; is the deployment file of this chain?"
 
 # Gas. Unused gas costs nothing; too little makes the whole batch revert, because the ClaimIssuer starts no creation and
 # no claim unless its full stipend is left. Here each item is counted by what it can really use (an identity from our
@@ -95,13 +95,29 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 
 def onboard(items: Sequence[Onboarding]) -> bytes:
     """Calldata for the ClaimIssuer, from an operator."""
-    return abi.ONBOARD.calldata([(item.wallet, [claim.values() for claim in item.claims]) for item in items])
+    encoded = encoding.array(_onboarding(item) for item in items)
+    return abi.ONBOARD.selector + encoding.dynamic_tuple([], [encoded])
+
+
+def _onboarding(item: Onboarding) -> bytes:
+    claims = encoding.array(
+        encoding.dynamic_tuple(
+            [encoding.uint(claim.topic), encoding.uint(claim.scheme)],
+            [encoding.blob(claim.signature), encoding.blob(claim.data), encoding.blob(claim.uri.encode())],
+        )
+        for claim in item.claims
+    )
+    return encoding.dynamic_tuple([encoding.address(item.wallet)], [claims])
 
 
 def onboard_hosted(topic: int, items: Sequence[Hosted], authorization: Authorization) -> bytes:
     """Calldata for the ClaimIssuer, from an operator."""
-    leave = (authorization.nonce, authorization.deadline, authorization.signature)
-    return abi.ONBOARD_HOSTED.calldata(topic, _pairs(items), leave)
+    leave = encoding.dynamic_tuple(
+        [encoding.uint(authorization.nonce), encoding.uint(authorization.deadline)],
+        [encoding.blob(authorization.signature)],
+    )
+    arguments = encoding.dynamic_tuple([encoding.uint(topic)], [_pairs(items), leave])
+    return abi.ONBOARD_HOSTED.selector + arguments
 
 
 def add_claims_to(items: Sequence[Addition]) -> bytes:
@@ -111,11 +127,11 @@ def add_claims_to(items: Sequence[Addition]) -> bytes:
 
 def hosted_items(items: Sequence[Hosted]) -> bytes:
     """What stands for the items in the struct that a claim signer signs: keccak256(abi.encode(items)), 32 bytes."""
-    return keccak(encode(["(address,bytes32)[]"], [_pairs(items)]))
+    return keccak(encoding.dynamic_tuple([], [_pairs(items)]))
 
 
-def _pairs(items: Sequence[Hosted]) -> list[tuple[str, bytes]]:
-    return [(item.wallet, item.word) for item in items]
+def _pairs(items: Sequence[Hosted]) -> bytes:
+    return encoding.static_array(encoding.address(item.wallet) + encoding.bytes32(item.word) for item in items)
 
 
 def add_claim(issuer: str, claim: ClaimInput) -> bytes:
@@ -128,28 +144,26 @@ def revoke_batch(items: Sequence[Revocation]) -> bytes:
     return abi.REVOKE_BATCH.calldata([(item.identity, item.topic, item.epoch) for item in items])
 
 
-def onboard_gas(items: Sequence[Onboarding]) -> int:
+def onboard_gas(items: Sequence[Onboarding], calldata: bytes) -> int:
     """A gas limit for `onboard(items)` that no content can exhaust; may be above `MAX_TRANSACTION_GAS`."""
     claims = [_words(claim) * CLAIM_WORD_GAS for item in items for claim in item.claims]
     largest = max([CREATE_GAS, *(CLAIM_GAS + words for words in claims)])
     reserve = largest + largest // 63  # EIP-150: a call gets at most 63/64 of what is left
     use = len(items) * _ITEM + len(claims) * _CLAIM + sum(claims)
-    return _INTRINSIC + _FIXED + _calldata(onboard(items)) + use + reserve
+    return _INTRINSIC + _FIXED + _calldata(calldata) + use + reserve
 
 
-def onboard_hosted_gas(items: Sequence[Hosted]) -> int:
-    """A gas limit for `onboardHosted(items)`, on the same reasoning as `onboard_gas`."""
+def onboard_hosted_gas(count: int, calldata: bytes) -> int:
+    """A gas limit for `onboardHosted` of `count` items, on the same reasoning as `onboard_gas`."""
     largest = max(CREATE_GAS, NOTE_GAS)
-    leave = Authorization(nonce=2**256 - 1, deadline=2**32, signature=bytes(range(1, 65)))
-    calldata = _calldata(onboard_hosted(1, items, leave))
-    return _INTRINSIC + _FIXED + _AUTHORIZED + calldata + len(items) * _HOSTED + largest + largest // 63
+    return _INTRINSIC + _FIXED + _AUTHORIZED + _calldata(calldata) + count * _HOSTED + largest + largest // 63
 
 
-def add_claims_to_gas(items: Sequence[Addition]) -> int:
+def add_claims_to_gas(items: Sequence[Addition], calldata: bytes) -> int:
     """A gas limit for `add_claims_to(items)`: the code is not ours, so each item may use all that it is given."""
     stipends = [CLAIM_GAS + _words(item.claim) * CLAIM_WORD_GAS for item in items]
     reserve = max(stipends) // 63
-    return _INTRINSIC + _FIXED + _calldata(add_claims_to(items)) + sum(stipends) + len(items) * _ADDITION + reserve
+    return _INTRINSIC + _FIXED + _calldata(calldata) + sum(stipends) + len(items) * _ADDITION + reserve
 
 
 def revoke_gas(count: int) -> int:
@@ -228,18 +242,25 @@ def decoded(kinds: Sequence[str], answer: bytes | None) -> tuple[Any, ...]:
     try:
         return decode(kinds, answer or b"")
     except (DecodingError, UnicodeDecodeError, OverflowError, ValueError):
-        raise ChainError("a contract gave no such answer; is the deployment file of this chain?") from None
+        raise ChainError(_NO_SUCH_ANSWER) from None
 
 
 def decode_address(answer: bytes | None) -> str | None:
     """EIP-55; None for the zero address."""
-    (address,) = decoded(["address"], answer)
-    return None if address == _ZERO else str(to_checksum_address(address))
+    word = _word(answer)
+    if any(word[:12]):
+        raise ChainError(_NO_SUCH_ANSWER)
+    return str(to_checksum_address(word[12:])) if any(word) else None
 
 
 def decode_uint(answer: bytes | None) -> int:
-    (value,) = decoded(["uint256"], answer)
-    return int(value)
+    return int.from_bytes(_word(answer), "big")
+
+
+def _word(answer: bytes | None) -> bytes:
+    if answer is None or len(answer) < encoding.WORD:
+        raise ChainError(_NO_SUCH_ANSWER)
+    return answer[: encoding.WORD]
 
 
 def decode_bool(answer: bytes | None) -> bool:

@@ -18,6 +18,9 @@ from issuer.chain.wire import Garbled, Head
 from issuer.errors import NodeRefused, NodeUnavailable
 from issuer.secrets import Secret
 
+# A full transaction is some 35 kB of JSON and nodes refuse large requests (anvil: above 2 MB).
+SENT_TOGETHER = 16
+
 
 class Endpoint(Reads):
     """`alias` is its name wherever it is shown: its URL may carry a key. Nothing is tried twice.
@@ -66,7 +69,7 @@ class Endpoint(Reads):
         try:
             with self._watched():
                 while len(answers) < len(methods):
-                    answers += await self._line.ask_some(methods[len(answers) :])
+                    answers += await self._line.ask_some(methods[len(answers) :][:SENT_TOGETHER])
         except (NodeUnavailable, NodeRefused):
             pass  # the rest would wait for the same time-out, behind a nonce of which nothing is known
         answers += [None] * (len(raw) - len(answers))

@@ -7,8 +7,6 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account
-
 from issuer.chain.signer import CURVE_ORDER, LocalSigner
 from issuer.errors import Conflict, InvalidInput, SettingsError
 from issuer.secrets import Secret
@@ -28,7 +26,7 @@ def new_keystore(path: str | Path, password: Secret, *, scrypt_n: int = SCRYPT_N
     if len(password.reveal()) < MIN_PASSWORD_CHARS:
         raise SettingsError("password", f"is shorter than {MIN_PASSWORD_CHARS} characters")
     key = _random_key()
-    document = Account.encrypt(key, password.reveal(), kdf="scrypt", iterations=scrypt_n)
+    document = _eth_account().encrypt(key, password.reveal(), kdf="scrypt", iterations=scrypt_n)
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -71,13 +69,20 @@ def open_keystore(prefix: str, path: Path, password: Secret) -> LocalSigner:
 def _decrypted(prefix: str, document: dict[str, Any], password: Secret) -> bytes:
     wrong, problem = f"{prefix}_KEYSTORE", _NOT_A_KEYSTORE
     try:
-        return bytes(Account.decrypt(document, password.reveal()))
+        return bytes(_eth_account().decrypt(document, password.reveal()))
     except ValueError as error:
         if "MAC mismatch" in str(error):
             wrong, problem = f"{prefix}_PASSWORD", f"does not open {prefix}_KEYSTORE"
     except (KeyError, TypeError, AttributeError, NotImplementedError):
         pass
     raise SettingsError(wrong, problem)
+
+
+def _eth_account() -> Any:  # noqa: ANN401 - a class that is imported late
+    """Imported at the first use: that takes a second, for curves that are not ours."""
+    from eth_account import Account
+
+    return Account
 
 
 def _random_key() -> bytes:

@@ -13,6 +13,8 @@ from issuer.chain.wire import Call, Event, Garbled, Head, Receipt
 from issuer.errors import NodeRefused, NodeUnavailable
 
 _METHOD_NOT_FOUND = -32601
+# A receipt of a full transaction is some 100 kB of JSON, and an answer of 16 MiB is refused.
+RECEIPTS_TOGETHER = 20
 
 T = TypeVar("T")
 
@@ -85,7 +87,10 @@ class Reads(ABC):
 
     async def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
         """One for each hash, in order. None: not in a block that the node knows."""
-        return await self.read([_receipt(tx_hash) for tx_hash in hashes])
+        found: list[Receipt | None] = []
+        for start in range(0, len(hashes), RECEIPTS_TOGETHER):
+            found += await self.read([_receipt(tx_hash) for tx_hash in hashes[start : start + RECEIPTS_TOGETHER]])
+        return found
 
     async def logs(
         self, first: int, last: int, topics: Sequence[Sequence[bytes] | None], *, address: str | None = None

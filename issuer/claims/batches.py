@@ -1,12 +1,12 @@
 """What can leave together in one transaction, in which form, and when."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 
 import msgspec
 
 from issuer.chain import contracts
-from issuer.chain.contracts import Addition, ClaimInput, Hosted, Onboarding
+from issuer.chain.contracts import Addition, Authorization, ClaimInput, Hosted, Onboarding
 from issuer.claims import rules
 from issuer.claims.tables import Claim
 
@@ -60,30 +60,37 @@ def kind_of(claim: Claim) -> str:
     return FOREIGN if claim.foreign else claim.form
 
 
-def gas(prepared: Sequence[Prepared]) -> int:
+def gas(prepared: Sequence[Prepared], calldata: bytes) -> int:
     """A gas limit for the batch."""
     kind = kind_of(prepared[0].claim)
     if kind == FOREIGN:
-        return contracts.add_claims_to_gas([item.addition() for item in prepared])
+        return contracts.add_claims_to_gas([item.addition() for item in prepared], calldata)
     if kind == rules.SIGNED:
-        return contracts.onboard_gas([item.onboarding() for item in prepared])
-    return contracts.onboard_hosted_gas([item.hosted() for item in prepared])
+        return contracts.onboard_gas([item.onboarding() for item in prepared], calldata)
+    return contracts.onboard_hosted_gas(len(prepared), calldata)
 
 
 @cache
 def capacity(kind: str) -> int:
     """How many claims of a kind fit into one transaction whatever they are: no byte of their calldata is a cheap 0."""
-    dear = "0x" + "ff" * 20
-    claim = ClaimInput(topic=2**256 - 1, scheme=rules.SCHEME_ECDSA, signature=b"\xff" * 64, data=b"\xff" * 32)
-    gas_of: dict[str, Callable[[int], int]] = {
-        rules.SIGNED: lambda count: contracts.onboard_gas([Onboarding(wallet=dear, claims=(claim,))] * count),
-        rules.HOSTED: lambda count: contracts.onboard_hosted_gas([Hosted(wallet=dear, word=b"\xff" * 32)] * count),
-        FOREIGN: lambda count: contracts.add_claims_to_gas([Addition(identity=dear, claim=claim)] * count),
-    }
     count = 1
-    while gas_of[kind](count + 1) <= contracts.MAX_TRANSACTION_GAS:
+    while _most_gas(kind, count + 1) <= contracts.MAX_TRANSACTION_GAS:
         count += 1
     return count
+
+
+def _most_gas(kind: str, count: int) -> int:
+    wallet, word, signature = "0x" + "ff" * 20, b"\xff" * 32, b"\xff" * 64
+    claim = ClaimInput(topic=2**256 - 1, scheme=rules.SCHEME_ECDSA, signature=signature, data=word)
+    if kind == FOREIGN:
+        added = [Addition(identity=wallet, claim=claim)] * count
+        return contracts.add_claims_to_gas(added, contracts.add_claims_to(added))
+    if kind == rules.SIGNED:
+        signed = [Onboarding(wallet=wallet, claims=(claim,))] * count
+        return contracts.onboard_gas(signed, contracts.onboard(signed))
+    hosted = [Hosted(wallet=wallet, word=word)] * count
+    leave = Authorization(nonce=2**256 - 1, deadline=2**256 - 1, signature=signature)
+    return contracts.onboard_hosted_gas(count, contracts.onboard_hosted(2**256 - 1, hosted, leave))
 
 
 def lane_prefix(sender: str) -> int:

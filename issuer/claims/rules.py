@@ -5,6 +5,7 @@ Sources: DESIGN of the claim word in docs/contracts.md; ERC-735 (claim id as in 
 
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import msgspec
 from eth_abi.abi import encode
@@ -119,6 +120,7 @@ def renew_at(until: datetime | None, validity_seconds: int) -> datetime | None:
     return None if until is None else until - min(RENEW_LEAD, timedelta(seconds=validity_seconds) / 3)
 
 
+@lru_cache(maxsize=256)  # one for each issuer and topic, asked for each claim
 def onchain_id(issuer: str, topic: int) -> bytes:
     """ERC-735 claim id, 32 bytes: keccak256(abi.encode(issuer, topic))."""
     return keccak(encode(["address", "uint256"], [issuer, topic]))

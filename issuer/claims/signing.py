@@ -87,12 +87,8 @@ class ClaimSigning:
 
     async def plan(self, batch: Sequence[Prepared], head: Head, *, sender: str, nonce: int) -> Plan:
         """The transaction of a batch. `nonce` is the sender's: a leave's own is made of it, and counts once."""
-        return Plan(
-            purpose=ISSUE,
-            recipient=self._claim_issuer,
-            calldata=await self._calldata(batch, head, (lane_prefix(sender) << 64) | nonce),
-            gas_limit=gas(batch),
-        )
+        calldata = await self._calldata(batch, head, (lane_prefix(sender) << 64) | nonce)
+        return Plan(purpose=ISSUE, recipient=self._claim_issuer, calldata=calldata, gas_limit=gas(batch, calldata))
 
     async def _calldata(self, batch: Sequence[Prepared], head: Head, nonce: int) -> bytes:
         """Signed claims speak for themselves; a hosted batch carries the signer's leave: a gas key cannot mint."""

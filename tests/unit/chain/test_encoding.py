@@ -1,0 +1,58 @@
+"""Our own encoding of the hot shapes is eth_abi's, byte for byte."""
+
+import pytest
+from eth_abi.abi import encode
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.chain import abi, contracts, encoding
+from issuer.chain.abi import Function
+from issuer.chain.contracts import Authorization, ClaimInput, Hosted, Onboarding
+
+ADDRESSES = st.binary(min_size=20, max_size=20).map(to_checksum_address)
+UINTS = st.integers(0, 2**256 - 1)
+WORDS = st.binary(min_size=32, max_size=32)
+BLOBS = st.binary(max_size=100)
+CLAIMS = st.builds(ClaimInput, topic=UINTS, scheme=UINTS, signature=BLOBS, data=BLOBS, uri=st.text(max_size=40))
+ONBOARDINGS = st.builds(Onboarding, wallet=ADDRESSES, claims=st.lists(CLAIMS, max_size=3).map(tuple))
+VALUES = {"address": ADDRESSES, "uint256": UINTS, "bytes32": WORDS}
+
+
+@given(st.data())
+def test_static_arguments(data: st.DataObject) -> None:
+    kinds = tuple(data.draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=4)))
+    values = [data.draw(VALUES[kind]) for kind in kinds]
+    function = Function("Anything", "ask", kinds)
+    assert function.calldata(*values) == keccak(text=f"ask({','.join(kinds)})")[:4] + encode(kinds, values)
+
+
+@given(st.lists(ONBOARDINGS, max_size=4))
+def test_onboard(items: list[Onboarding]) -> None:
+    values = [(item.wallet, [claim.values() for claim in item.claims]) for item in items]
+    assert contracts.onboard(items) == abi.ONBOARD.selector + encode(abi.ONBOARD.inputs, [values])
+
+
+@given(UINTS, st.lists(st.builds(Hosted, wallet=ADDRESSES, word=WORDS), max_size=4), UINTS, UINTS, BLOBS)
+def test_onboard_hosted(topic: int, items: list[Hosted], nonce: int, deadline: int, signature: bytes) -> None:
+    pairs = [(item.wallet, item.word) for item in items]
+    leave = Authorization(nonce=nonce, deadline=deadline, signature=signature)
+    whole = encode(abi.ONBOARD_HOSTED.inputs, [topic, pairs, (nonce, deadline, signature)])
+    assert contracts.onboard_hosted(topic, items, leave) == abi.ONBOARD_HOSTED.selector + whole
+    assert contracts.hosted_items(items) == keccak(encode(["(address,bytes32)[]"], [pairs]))
+
+
+@pytest.mark.parametrize("value", ["0x", "0x12", "0x" + "ab" * 19, "0x" + "ab" * 21, "0x" + "ab " * 20 + "a", "nobody"])
+def test_what_is_no_address_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"address|hex"):
+        encoding.address(value)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(OverflowError):
+        encoding.uint(2**256)
+    with pytest.raises(OverflowError):
+        encoding.uint(-1)
+    with pytest.raises(ValueError, match="32 bytes"):
+        encoding.bytes32(b"\x01" * 31)
