@@ -34,25 +34,32 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
         return Hosted(wallet=self.claim.wallet, word=self.word)
 
 
-class Batches(msgspec.Struct, frozen=True):
-    """`full` ones gain nothing by waiting; `partial` ones, at most one of a kind, might fill up."""
+def leaving(
+    claims: Sequence[Claim], *, most: int, waited: float | None, block_seconds: float, more: bool = False
+) -> list[list[Claim]]:
+    """What of these claims (oldest first) leaves now, each list in a transaction of at most `most`.
 
-    full: list[list[Claim]]
-    partial: list[list[Claim]]
+    Full batches leave at once, and so does whatever there is on an idle lane. The rest gathers behind what is unmined
+    until a block's time has passed: `waited` seconds since the newest was made, None if there is nothing unmined.
+    `more` is waiting behind these claims: then an idle lane too begins with what is full, if anything is.
+    """
+    full: list[list[Claim]] = []
+    partial: list[list[Claim]] = []
+    for (kind, _), same in _kinds(claims).items():
+        size = min(most, capacity(kind))
+        for start in range(0, len(same), size):
+            batch = same[start : start + size]
+            (full if len(batch) == size else partial).append(batch)
+    gather = (waited is not None and waited < block_seconds) or (more and full)
+    return full if gather else full + partial
 
 
-def batches(claims: Sequence[Claim], *, most: int) -> Batches:
-    """Claims that can share a transaction, oldest first: one kind, and one topic if it is hosted; `most` at most."""
+def _kinds(claims: Sequence[Claim]) -> dict[tuple[str, str], list[Claim]]:
+    """Those that can share a transaction: one kind, and one topic if it is hosted."""
     kinds: dict[tuple[str, str], list[Claim]] = {}
     for claim in claims:
         kinds.setdefault((kind_of(claim), claim.topic if claim.form == rules.HOSTED else ""), []).append(claim)
-    full, partial = [], []
-    for (kind, _), same in kinds.items():
-        size = min(most, capacity(kind))
-        cut = [same[start : start + size] for start in range(0, len(same), size)]
-        full += [batch for batch in cut if len(batch) == size]
-        partial += [batch for batch in cut if len(batch) < size]
-    return Batches(full, partial)
+    return kinds
 
 
 def kind_of(claim: Claim) -> str:

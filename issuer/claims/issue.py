@@ -1,7 +1,7 @@
 """The way out: queued claims are checked against their sealed decision and the chain, signed, and sent in batches."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -21,7 +21,7 @@ from issuer.chain.signer import Signer
 from issuer.chain.store import InFlight
 from issuer.chain.tables import Transaction
 from issuer.claims import foreign, rules, store, succession
-from issuer.claims.batches import Prepared, batches
+from issuer.claims.batches import Prepared, leaving
 from issuer.claims.queueing import may_reach
 from issuer.claims.rules import ClaimStatus, Word
 from issuer.claims.settle import ISSUE, backoff
@@ -96,10 +96,10 @@ class Issues:
             sound = case.id not in vetoed and self._is_backed(claim, case, decisions.get(case.id))
             (proved if sound else unproved).append(claim)
         await self._hold(unproved, "decision_not_proved")
-        leaving = self._leaving(proved, in_flight, more=len(rows) == WAVE)[:room]
-        if not leaving:
+        batches = self._leaving(proved, in_flight, more=len(rows) == WAVE)[:room]
+        if not batches:
             return bool(unproved)
-        prepared, head = await self._prepare(leaving, {case.id: case for _, case in rows})
+        prepared, head = await self._prepare(batches, {case.id: case for _, case in rows})
         if prepared:
             await self._submit(prepared, head)
         return True
@@ -127,22 +127,15 @@ class Issues:
         )
 
     def _leaving(self, claims: Sequence[Claim], in_flight: InFlight, *, more: bool) -> list[list[Claim]]:
-        """Full batches leave at once, and so does whatever there is on an idle lane.
-
-        Otherwise the rest gathers for a block's time behind what is unmined. `more` is waiting behind these claims:
-        then a full batch, not a partial one, is what an idle lane begins with.
-        """
-        sorted_out = batches(claims, most=self._batch_size)
-        block = timedelta(seconds=self._lane.profile.block_seconds)
-        idle = in_flight.newest_at is None or self._clock() - in_flight.newest_at >= block
-        gather = (more and sorted_out.full) or not idle
-        return sorted_out.full + ([] if gather else sorted_out.partial)
+        waited = None if in_flight.newest_at is None else (self._clock() - in_flight.newest_at).total_seconds()
+        block_seconds = self._lane.profile.block_seconds
+        return leaving(claims, most=self._batch_size, waited=waited, block_seconds=block_seconds, more=more)
 
     async def _prepare(
-        self, leaving: list[list[Claim]], cases: Mapping[str, Case]
+        self, batches: list[list[Claim]], cases: Mapping[str, Case]
     ) -> tuple[list[list[Prepared]], Head]:
         """Ask the chain about each claim, then sign those that are still to be made."""
-        everything = [claim for batch in leaving for claim in batch]
+        everything = [claim for batch in batches for claim in batch]
         claims = [claim for claim in everything if not claim.foreign]
         questions = [self._questions(claim) for claim in claims]
         head, answers = await self._gateway.snapshot([call for calls in questions for call in calls])
@@ -165,7 +158,7 @@ class Issues:
         await self._hold(unmade, "claim_not_made")
         await self._offer([item for item in prepared if item.claim.id in offered])
         by_id = {item.claim.id: item for item in prepared if item.claim.id not in offered}
-        ready = [[by_id[claim.id] for claim in batch if claim.id in by_id] for batch in leaving]
+        ready = [[by_id[claim.id] for claim in batch if claim.id in by_id] for batch in batches]
         return [batch for batch in ready if batch], head
 
     async def _survey(self, claims: Sequence[Claim], epochs: dict[str, int]) -> set[str]:

@@ -8,9 +8,9 @@ from enum import StrEnum
 from functools import lru_cache
 
 import msgspec
-from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from issuer.chain import encoding
 from issuer.errors import IllegalMove
 
 WORD_LAYOUT = 1
@@ -123,13 +123,13 @@ def renew_at(until: datetime | None, validity_seconds: int) -> datetime | None:
 @lru_cache(maxsize=256)  # one for each issuer and topic, asked for each claim
 def onchain_id(issuer: str, topic: int) -> bytes:
     """ERC-735 claim id, 32 bytes: keccak256(abi.encode(issuer, topic))."""
-    return keccak(encode(["address", "uint256"], [issuer, topic]))
+    return keccak(encoding.address(issuer) + encoding.uint(topic))
 
 
 def commitment(*, salt: bytes, case_id: str, level: str, provider: str, environment: str) -> bytes:
     """The 21 bytes that tie a claim to its case without telling which; opened with `salt` (32 bytes)."""
-    values = [salt, case_id, level, provider, environment]
-    return keccak(encode(["bytes32", "string", "string", "string", "string"], values))[:COMMITMENT_BYTES]
+    texts = [encoding.blob(text.encode()) for text in (case_id, level, provider, environment)]
+    return keccak(encoding.dynamic_tuple([encoding.bytes32(salt)], texts))[:COMMITMENT_BYTES]
 
 
 class Word(msgspec.Struct, frozen=True, kw_only=True):
@@ -162,21 +162,20 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
 
 def domain_separator(chain_id: int, claim_issuer: str) -> bytes:
     """EIP-712 domain {name "Claimwright", version "1", chainId, verifyingContract = the ClaimIssuer}."""
-    types = ["bytes32", "bytes32", "bytes32", "uint256", "address"]
-    return keccak(encode(types, [DOMAIN_TYPE, DOMAIN_NAME, DOMAIN_VERSION, chain_id, claim_issuer]))
+    head = DOMAIN_TYPE + DOMAIN_NAME + DOMAIN_VERSION
+    return keccak(head + encoding.uint(chain_id) + encoding.address(claim_issuer))
 
 
 def claim_message(*, domain: bytes, identity: str, topic: int, word: bytes) -> bytes:
     """EIP-712 message of `Claim(address identity,uint256 topic,bytes32 word)`: the claim signer signs its keccak256."""
-    struct = keccak(encode(["bytes32", "address", "uint256", "bytes32"], [CLAIM_TYPE, identity, topic, word]))
-    return b"\x19\x01" + domain + struct
+    fields = encoding.address(identity) + encoding.uint(topic) + encoding.bytes32(word)
+    return b"\x19\x01" + domain + keccak(CLAIM_TYPE + fields)
 
 
 def batch_message(*, domain: bytes, topic: int, items: bytes, nonce: int, deadline: int) -> bytes:
     """EIP-712 message of `Onboard(…)`: a claim signer's leave to host a batch. `items` is the hash of the batch."""
-    types = ["bytes32", "uint256", "bytes32", "uint256", "uint256"]
-    struct = keccak(encode(types, [ONBOARD_TYPE, topic, items, nonce, deadline]))
-    return b"\x19\x01" + domain + struct
+    fields = encoding.uint(topic) + encoding.bytes32(items) + encoding.uint(nonce) + encoding.uint(deadline)
+    return b"\x19\x01" + domain + keccak(ONBOARD_TYPE + fields)
 
 
 def compact_signature(r: int, s: int, y_parity: int) -> bytes:

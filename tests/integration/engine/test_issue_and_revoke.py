@@ -163,6 +163,20 @@ async def test_a_decision_without_the_daemons_mac_signs_nothing(engine: Engine) 
     assert await engine.sent() == before
 
 
+async def test_a_claim_of_which_no_word_can_be_made_is_held_alone(engine: Engine) -> None:
+    cases = [await engine.open_case() for _ in range(3)]
+    for case in cases:
+        await engine.ring(case, Outcome.APPROVED)
+    async with engine.db.write() as session:
+        salts = sa.select(Claim.salt).where(Claim.case_id == cases[1].id).scalar_subquery()
+        await session.execute(sa.update(Claim).where(Claim.case_id == cases[0].id).values(salt=salts))
+    await engine.settle()
+    (held,) = await engine.claims_of(cases[0])
+    assert (held.status, held.word) == (ClaimStatus.FAILED, None)
+    for case in cases[1:]:
+        assert await engine.is_verified(case.wallet)
+
+
 async def test_a_wallet_changed_after_the_decision_signs_nothing(engine: Engine) -> None:
     case = await engine.open_case()
     other = await engine.open_case()

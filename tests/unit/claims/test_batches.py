@@ -1,0 +1,77 @@
+"""What leaves together, and when."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.chain import contracts
+from issuer.claims.batches import Prepared, capacity, gas, leaving
+from issuer.claims.rules import HOSTED, SIGNED
+from tests import factories
+
+BLOCK = 12.0
+
+
+def claims(count: int, form: str = SIGNED, topic: str = "7"):
+    return [
+        factories.claim("case_1", "dec_1", id=f"clm_{form}{topic}{number}", form=form, topic=topic)
+        for number in range(count)
+    ]
+
+
+def sizes(batches):
+    return [len(batch) for batch in batches]
+
+
+def test_a_lone_claim_leaves_at_once_on_an_idle_lane():
+    assert sizes(leaving(claims(1), most=10, waited=None, block_seconds=BLOCK)) == [1]
+
+
+def test_behind_an_unmined_one_it_waits_for_a_block_and_no_longer():
+    assert leaving(claims(1), most=10, waited=BLOCK - 0.1, block_seconds=BLOCK) == []
+    assert sizes(leaving(claims(1), most=10, waited=BLOCK, block_seconds=BLOCK)) == [1]
+
+
+def test_full_ones_leave_at_once_whatever_is_unmined():
+    assert sizes(leaving(claims(25), most=10, waited=0.0, block_seconds=BLOCK)) == [10, 10]
+
+
+def test_on_an_idle_lane_the_rest_leaves_too_unless_more_is_waiting():
+    assert sizes(leaving(claims(25), most=10, waited=None, block_seconds=BLOCK)) == [10, 10, 5]
+    assert sizes(leaving(claims(25), most=10, waited=None, block_seconds=BLOCK, more=True)) == [10, 10]
+    assert sizes(leaving(claims(5), most=10, waited=None, block_seconds=BLOCK, more=True)) == [5]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([SIGNED, HOSTED]), st.sampled_from(["7", "8"])), max_size=60),
+    st.integers(1, 40),
+)
+def test_every_claim_leaves_once_in_order_and_with_its_own_kind(kinds, most):
+    rows = [
+        factories.claim("case_1", "dec_1", id=f"clm_{number:04}", form=form, topic=topic)
+        for number, (form, topic) in enumerate(kinds)
+    ]
+    batches = leaving(rows, most=most, waited=None, block_seconds=BLOCK)
+    assert sorted(row.id for batch in batches for row in batch) == [row.id for row in rows]
+    for batch in batches:
+        assert len({(row.form, row.topic if row.form == HOSTED else "") for row in batch}) == 1
+        assert [row.id for row in batch] == sorted(row.id for row in batch)
+        assert len(batch) <= most
+
+
+@pytest.mark.parametrize(("form", "least"), [(SIGNED, 28), (HOSTED, 100)])
+def test_a_full_transaction_is_full_and_fits(form, least):
+    size = capacity(form)
+    assert size >= least
+    prepared = [Prepared(claim=row, word=b"\xff" * 32, signature=b"\xff" * 64) for row in claims(size + 1, form)]
+
+    def needed(count):
+        if form == HOSTED:
+            leave = contracts.Authorization(nonce=2**256 - 1, deadline=2**64, signature=b"\xff" * 64)
+            return gas(
+                prepared[:count], contracts.onboard_hosted(7, [each.hosted() for each in prepared[:count]], leave)
+            )
+        return gas(prepared[:count], contracts.onboard([each.onboarding() for each in prepared[:count]]))
+
+    assert needed(size) <= contracts.MAX_TRANSACTION_GAS
+    assert needed(size + 1) > contracts.MAX_TRANSACTION_GAS * 0.99
