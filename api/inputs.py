@@ -16,6 +16,8 @@ LONGEST_URL = 2000
 MOST_PER_PAGE = 100
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TOPIC = re.compile(r"[1-9][0-9]{0,77}")
+_TX_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _ID = re.compile(r"[a-z]{2,8}_[0-9a-f]{32}")
 _URL = re.compile(r"[\x21-\x5b\x5d-\x7e]+")  # no space, no control character, no backslash
@@ -39,6 +41,20 @@ def wallet(text: str, field: str = "wallet") -> str:
     if int(text, 16) == 0:
         raise InvalidInput(field, "the zero address is nobody's")
     return checksummed
+
+
+def topic(text: str) -> str:
+    """A claim topic as a decimal uint256, without leading zeros; 0 is none."""
+    if not _TOPIC.fullmatch(text) or int(text) >= 2**256:
+        raise InvalidInput("topic", "must be a decimal number from 1 to 2**256 - 1")
+    return text
+
+
+def tx_hash(text: str) -> str:
+    """In lower case."""
+    if not _TX_HASH.fullmatch(text):
+        raise InvalidInput("tx_hash", "must be 0x and 64 hex digits")
+    return text.lower()
 
 
 def reference(text: str | None) -> str | None:

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from issuer.cases.rules import SUMMARIES, CaseStatus
 from issuer.cases.tables import Case, Decision
-from issuer.claims.tables import Claim
+from issuer.claims.tables import Claim, ExternalClaim
 from issuer.history import History
 from issuer.providers.protocol import Session
 
@@ -80,6 +80,35 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         ProofBody | None,
         Meta(description="Needed on live chains: POST /v1/subjects/{wallet}/challenge gives what to sign."),
     ] = None
+
+
+class ExternalClaimTold(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The transaction in which an outside issuer's claim came onto the wallet's Identity."""
+
+    tx_hash: Annotated[str, Meta(description="0x and 64 hex digits.")]
+    chain_id: Annotated[int, Meta(description="One of the case's chains.", examples=[31337])]
+    issuer: Annotated[str, Meta(description="The issuer's contract, EIP-55 or all lower case.")]
+
+
+class ExternalClaimView(msgspec.Struct, frozen=True, kw_only=True):
+    """`status`: pending until the chain was asked, then recorded or refused. `reason`: why it was refused."""
+
+    id: str
+    case_id: str
+    topic: str
+    chain_id: int
+    issuer: str
+    tx_hash: str
+    status: str
+    reason: str | None
+    identity: str | None
+    block_number: int | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class ExternalClaimList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[ExternalClaimView]
 
 
 class RevokeClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -291,4 +320,21 @@ def move_view(row: History) -> MoveView:
         target=row.target,
         cause=row.cause,
         detail=row.detail,
+    )
+
+
+def external_claim_view(row: ExternalClaim) -> ExternalClaimView:
+    return ExternalClaimView(
+        id=row.id,
+        case_id=row.case_id,
+        topic=row.topic,
+        chain_id=row.chain_id,
+        issuer=row.issuer,
+        tx_hash=row.tx_hash,
+        status=row.status,
+        reason=row.reason,
+        identity=row.identity,
+        block_number=row.block_number,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
     )

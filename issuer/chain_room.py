@@ -23,6 +23,7 @@ from issuer.claims.queueing import Issuance
 from issuer.claims.renewal import Renewals
 from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement
+from issuer.claims.witness import Witness
 from issuer.claims.work import ClaimWorker
 from issuer.db import Database
 from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError
@@ -107,6 +108,14 @@ class ChainRoom:
             claim_issuer=self.at.claim_issuer,
             depth=self.profile.depth,
         )
+        self._witness = Witness(
+            shared.db,
+            self.gateway,
+            chain_id=self.chain_id,
+            factory=self.at.factory,
+            claim_issuer=self.at.claim_issuer,
+            profile=self.profile,
+        )
         self._reconciler = Reconciler(
             shared.db,
             self.gateway,
@@ -122,6 +131,7 @@ class ChainRoom:
         tasks.create_task(self._watch())
         tasks.create_task(every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id))
         tasks.create_task(every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id))
+        tasks.create_task(every(self.profile.block_seconds, self._witness.step, "witness", self._stop, self.chain_id))
         tasks.create_task(every(self.profile.block_seconds, self._look_at_offers, "offers", self._stop, self.chain_id))
         tasks.create_task(every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id))
         tasks.create_task(every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id))

@@ -268,6 +268,22 @@ def decode_bool(answer: bytes | None) -> bool:
     return bool(value)
 
 
+def says_yes(answer: bytes | None) -> bool:
+    """As `decode_bool`, of a contract that may be anybody's or none: whatever is no clear yes is no."""
+    try:
+        return decode_bool(answer)
+    except ChainError:
+        return False
+
+
+def says_address(answer: bytes | None) -> str | None:
+    """As `decode_address`, of a contract that may be anybody's or none."""
+    try:
+        return decode_address(answer)
+    except ChainError:
+        return None
+
+
 def decode_claim(answer: bytes | None) -> ClaimInput | None:
     """What `getClaim` answered. None: there is no such claim, no identity, or one that makes no sense."""
     kinds = [kind if kind != "string" else "bytes" for kind in abi.GET_CLAIM.outputs]  # its text may be anything

@@ -19,7 +19,6 @@ from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
 from issuer.db import Database
-from issuer.errors import ChainError
 
 S = ClaimStatus
 NOT_CONTROLLED = "identity_not_controlled"
@@ -45,7 +44,7 @@ async def survey(gateway: Gateway, claims: Sequence[Claim], *, factory: str, cla
         epoch, linked, managed, shown, *writing = [next(answers) for _ in range(6)]
         found.append(
             Survey(
-                controlled=_says_yes(managed) or _address(linked) == claim.identity,
+                controlled=contracts.says_yes(managed) or contracts.says_address(linked) == claim.identity,
                 writable=_may_write(claim_issuer, writing),
                 epoch=contracts.decode_uint(epoch),
                 shown=contracts.decode_claim(shown),
@@ -74,7 +73,7 @@ def _offer_questions(claim: Claim, claim_issuer: str) -> list[Call]:
 
 def _may_write(claim_issuer: str, answers: Sequence[bytes | None]) -> bool:
     key, adder = answers
-    return _says_yes(key) or _address(adder) == claim_issuer
+    return contracts.says_yes(key) or contracts.says_address(adder) == claim_issuer
 
 
 class Offers:
@@ -161,18 +160,3 @@ def _shows(claim: Claim, shown: ClaimInput | None) -> bool:
     return (
         shown is not None and "0x" + shown.data.hex() == claim.word and "0x" + shown.signature.hex() == claim.signature
     )
-
-
-def _says_yes(answer: bytes | None) -> bool:
-    """Anything but a clear yes is no; the code may be anybody's, or none."""
-    try:
-        return contracts.decode_bool(answer)
-    except ChainError:
-        return False
-
-
-def _address(answer: bytes | None) -> str | None:
-    try:
-        return contracts.decode_address(answer)
-    except ChainError:
-        return None

@@ -84,3 +84,30 @@ class Claim(Base):
     revoked_tx_hash: Mapped[str | None] = mapped_column(sa.String(66))
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class ExternalClaim(Base):
+    """An outside issuer's claim: `status` pending, recorded or refused; `reason` why it was refused, in one word.
+
+    `identity` and `block_number` are what the chain showed.
+    """
+
+    __tablename__ = "external_claims"
+    __table_args__ = (
+        sa.UniqueConstraint("case_id", "topic", "chain_id", "issuer"),
+        sa.Index("ix_external_claims_due", "chain_id", "status", "next_try_at"),
+    )
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))
+    topic: Mapped[str] = mapped_column(sa.String(78))
+    chain_id: Mapped[int] = mapped_column(sa.BigInteger)
+    issuer: Mapped[str] = mapped_column(sa.String(42))
+    tx_hash: Mapped[str] = mapped_column(sa.String(66))
+    status: Mapped[str] = mapped_column(sa.String(16))
+    reason: Mapped[str | None] = mapped_column(sa.String(32))
+    identity: Mapped[str | None] = mapped_column(sa.String(42))
+    block_number: Mapped[int | None] = mapped_column(sa.BigInteger)
+    next_try_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]

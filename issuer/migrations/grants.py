@@ -25,6 +25,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "chains": ((), (READ, ADD, CHANGE)),
     "claims": ((READ, CHANGE), (READ, ADD, CHANGE)),
     "decisions": ((READ,), (READ, ADD)),
+    "external_claims": ((READ, ADD, CHANGE), (READ, CHANGE)),
     "findings": ((), (READ, ADD, CHANGE)),
     "history": ((READ, ADD), (READ, ADD)),
     "inbox_events": ((READ, ADD, CHANGE), (READ, CHANGE)),

@@ -22,6 +22,7 @@ def upgrade() -> None:
     op.execute(claims.update().values(renew_at=claims.c.valid_until - THIRTY_DAYS))  # all were made for a year
     op.create_index("ix_claims_renewal", "claims", ["chain_id", "renew_at"])
     _findings()
+    _external_claims()
 
 
 def _places() -> None:
@@ -78,6 +79,32 @@ def _findings() -> None:
         sa.Column("block_number", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("chain_id", name="pk_reconciled_blocks"),
     )
+
+
+def _external_claims() -> None:
+    op.create_table(
+        "external_claims",
+        _tenant(),
+        sa.Column("id", sa.String(64), nullable=False),
+        sa.Column("case_id", sa.String(64), nullable=False),
+        sa.Column("topic", sa.String(78), nullable=False),
+        sa.Column("chain_id", sa.BigInteger(), nullable=False),
+        sa.Column("issuer", sa.String(42), nullable=False),
+        sa.Column("tx_hash", sa.String(66), nullable=False),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("reason", sa.String(32), nullable=True),
+        sa.Column("identity", sa.String(42), nullable=True),
+        sa.Column("block_number", sa.BigInteger(), nullable=True),
+        sa.Column("next_try_at", sa.BigInteger(), nullable=False),
+        sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.Column("updated_at", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name="fk_external_claims_case_id"),
+        sa.PrimaryKeyConstraint("id", name="pk_external_claims"),
+        sa.UniqueConstraint(
+            "case_id", "topic", "chain_id", "issuer", name="uq_external_claims_case_id_topic_chain_id_issuer"
+        ),
+    )
+    op.create_index("ix_external_claims_due", "external_claims", ["chain_id", "status", "next_try_at"])
 
 
 def _tenant() -> sa.Column[str]:

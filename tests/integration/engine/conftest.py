@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -37,6 +38,9 @@ from issuer.providers.protocol import Outcome, Reading
 from issuer.queue.open import open_queue
 from issuer.secrets import KeyRing, Secret
 from scripts.anvil import AnvilProcess, start_anvil
+from tests.integration.contracts import onchainid
+from tests.integration.contracts.evm import Evm, on
+from tests.integration.contracts.onchainid import Onchainid
 from tests.oracle import Oracle
 from tests.rpc_proxy import RpcProxy
 
@@ -341,6 +345,26 @@ async def start(engine: Engine) -> int:
     """Other tests' claims are on the same chain: each test replays what happened since it began."""
     await rpc(engine.url, "evm_mine")
     return (await engine.gateway.head()).number
+
+
+@pytest.fixture(scope="session")
+def made_elsewhere(chain: AnvilProcess) -> Onchainid:
+    async def deploy() -> Onchainid:
+        async with on(chain.url) as evm:
+            return await onchainid.set_up(evm)
+
+    return asyncio.run(deploy())
+
+
+@pytest.fixture
+async def evm(engine: Engine) -> AsyncIterator[Evm]:
+    async with on(engine.url) as evm:
+        yield evm
+
+
+@pytest.fixture
+def they(evm: Evm, made_elsewhere: Onchainid) -> Onchainid:
+    return msgspec.structs.replace(made_elsewhere, evm=evm)
 
 
 assert BASIC_TOPIC in LEVELS["basic"].topics

@@ -1,9 +1,5 @@
 """Claims for ONCHAINID 2.2.1 identities, which their holders made elsewhere."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
-import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -19,34 +15,13 @@ from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.clock import now
 from issuer.providers.protocol import Outcome
-from tests.integration.contracts import onchainid
-from tests.integration.contracts.evm import Contract, Evm, on
+from tests.integration.contracts.evm import Contract, Evm
 from tests.integration.contracts.onchainid import Onchainid
 from tests.integration.engine.conftest import CHAIN_ID, Engine, rpc
 from tests.integration.engine.test_issue_and_revoke import confirmed
 from tests.integration.engine.test_reconcile import examine
 
 S = ClaimStatus
-
-
-@pytest.fixture(scope="module")
-def made_elsewhere(chain) -> Onchainid:
-    async def deploy() -> Onchainid:
-        async with on(chain.url) as evm:
-            return await onchainid.set_up(evm)
-
-    return asyncio.run(deploy())
-
-
-@pytest.fixture
-async def evm(engine: Engine) -> AsyncIterator[Evm]:
-    async with on(engine.url) as evm:
-        yield evm
-
-
-@pytest.fixture
-def they(evm: Evm, made_elsewhere: Onchainid) -> Onchainid:
-    return msgspec.structs.replace(made_elsewhere, evm=evm)
 
 
 def offers(engine: Engine) -> Offers:
