@@ -5,6 +5,8 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.cases.evidence import locked_case
+from issuer.cases.rules import CaseStatus
 from issuer.claims import store as claims
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
@@ -24,22 +26,17 @@ _MOVES: dict[Code, tuple[ClaimStatus, ClaimStatus]] = {
 
 
 class Repairs:
-    """`look`: one look of the watcher at what is on its way. `read_again`: ask the provider about a case, and apply it.
-
-    Without one of them, what it would mend is left.
-    """
+    """`look`: one look of the watcher at what is on its way; without it, that is left."""
 
     def __init__(
         self,
         db: Database,
         *,
         look: Callable[[], Awaitable[object]] | None = None,
-        read_again: Callable[[str], Awaitable[None]] | None = None,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
         self._db = db
         self._look = look
-        self._read_again = read_again
         self._clock = clock
 
     async def mend(self, finding: Finding) -> bool:
@@ -85,7 +82,12 @@ class Repairs:
         return True
 
     async def _ask_again(self, finding: Finding) -> bool:
-        if self._read_again is None or finding.case_id is None:
+        """The daemon reads an approval again at its next sweep, and does what follows from it."""
+        if finding.case_id is None:
             return False
-        await self._read_again(finding.case_id)
+        async with self._db.write() as session:
+            case = await locked_case(session, finding.case_id)
+            if case is None or case.status != CaseStatus.APPROVED:
+                return False
+            case.next_check_at = self._clock()
         return True

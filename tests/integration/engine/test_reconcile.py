@@ -235,6 +235,11 @@ async def test_the_providers_present_word_is_compared(engine: Engine, start: int
 
     report = await examine(engine, start, provider=says)
     assert [(finding.code, finding.case_id) for finding in report.findings] == [(Code.PROVIDER_DISAGREES, case.id)]
+    assert await reconciler(engine).repair(report.findings) == report.findings
+    engine.persona.says(case, Outcome.DECLINED)
+    await engine.cases.sweep()
+    await engine.settle()
+    assert await status_of(engine, case) == [ClaimStatus.REVOKED]
 
 
 @pytest.mark.failure("F14")
