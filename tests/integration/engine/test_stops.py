@@ -2,16 +2,21 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from issuer.cases.tables import Case
 from issuer.chain.signer import Signature
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import Changed, Conflict, NotFound
 from issuer.providers.protocol import Outcome
 from issuer.stops import store as stops
 from issuer.stops.tables import Stop
-from tests.integration.engine.conftest import CHAIN_ID, Engine
+from tests.daemons import Daemon
+from tests.integration.engine.conftest import CHAIN_ID, Engine, daemon_environment
+from tests.persona_http import PersonaHttp
+from tests.waiting import until
 
 
 async def stop(engine: Engine, chain_id: int | None = None) -> Stop:
@@ -128,3 +133,38 @@ async def test_who_stopped_and_lifted_what_stays(engine: Engine) -> None:
         ((kept, lifted),) = await stops.newest(session, 10)
     assert lifted is not None
     assert (kept.reason, kept.actor, lifted.reason) == ("a key leaked", "test", "over")
+
+
+async def test_a_running_daemon_obeys_a_stop_and_its_lift_without_a_restart(
+    engine: Engine, store_url: str, tmp_path: Path
+) -> None:
+    """A process of its own: the revocation shows that it worked while the approval beside it went nowhere."""
+    first, second = await engine.open_case(), await engine.open_case()
+    await engine.ring(first, Outcome.APPROVED)
+    await engine.settle()
+    await engine.lane.release()
+
+    async def status(case: Case) -> ClaimStatus:
+        (claim,) = await engine.claims_of(case)
+        return ClaimStatus(claim.status)
+
+    async def becomes(case: Case, wanted: ClaimStatus) -> None:
+        async with asyncio.timeout(60):
+            while await status(case) != wanted:  # noqa: ASYNC110 - the daemon is another process
+                await asyncio.sleep(0.02)
+
+    async with PersonaHttp(engine.persona.readings) as persona:
+        daemon = Daemon(daemon_environment(engine, store_url, persona.url, tmp_path), tmp_path / "daemon.log")
+        daemon.start()
+        try:
+            await until(lambda: daemon.ready, 60)
+            standing = await stop(engine)
+            await engine.ring(second, Outcome.APPROVED)  # first in time, and of another identity
+            await engine.ring(first, Outcome.DECLINED)
+            await becomes(first, ClaimStatus.REVOKED)
+            assert await status(second) == ClaimStatus.QUEUED
+            await lift(engine, standing)
+            await becomes(second, ClaimStatus.CONFIRMED)
+        finally:
+            await daemon.kill()
+    assert await engine.is_verified(second.wallet)
