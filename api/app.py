@@ -26,6 +26,7 @@ from api.services import Services
 from api.subjects import subject_routes
 from api.webhooks import webhook_routes
 from issuer import log
+from issuer.cases import levels
 from issuer.clock import now as clock_now
 from issuer.providers.protocol import Provider, WebhookDoor
 from issuer.settings import ApiSettings, load
@@ -39,6 +40,7 @@ def create_app() -> ASGIApp:
     if os.environ.get("CLAIMWRIGHT_DIE_WITH_PARENT") == "1":
         die_with_parent()
     settings = load(ApiSettings, os.environ)
+    levels.use(settings.levels_file)
     log.configure("api", settings.log_level)
     return Measured(build_app(settings))
 

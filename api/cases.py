@@ -30,7 +30,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.chain.rules import is_local
 from issuer.claims import store as claims
-from issuer.errors import WalletNotProved
+from issuer.errors import LevelNotSetUp, WalletNotProved
 from issuer.providers.protocol import Session
 
 IdempotencyKey = Annotated[
@@ -151,16 +151,20 @@ async def expire_case(
 
 def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
     settings = services.settings
-    provider, environment = services.provider_key
+    asked = level(data.level)
+    chain_ids = inputs.chain_ids(data.chain_ids, asked, settings.chain_ids)
+    way = services.way(asked, chain_ids)
+    if way is None:
+        raise LevelNotSetUp(f"level {asked.name} has no template here; name one in the file of CLAIMWRIGHT_LEVELS_FILE")
     new = NewCase(
         tenant_id=caller.tenant_id,
-        level=level(data.level).name,
+        level=asked.name,
         wallet=inputs.wallet(data.wallet),
         identity=None if data.identity is None else inputs.wallet(data.identity, "identity"),
-        chain_ids=inputs.chain_ids(data.chain_ids, settings.chain_ids),
-        provider=provider,
-        environment=environment,
-        template=services.template,
+        chain_ids=chain_ids,
+        provider=way.provider,
+        environment=way.environment,
+        template=way.template,
         reference=inputs.reference(data.reference),
         redirect_url=inputs.redirect_url(data.redirect_url, settings),
         prefill=data.prefill,

@@ -109,12 +109,14 @@ async def show_calldata(
 
 
 @get("/levels", summary="List levels", opt={SCOPE: "cases:read"})
-async def list_levels() -> LevelList:
+async def list_levels(services: NamedDependency[Services]) -> LevelList:
     """The named policies that a case may be opened at."""
     return LevelList(
         items=[
             LevelView(
                 name=one.name,
+                says=one.says,
+                available=services.way(one, services.settings.chain_ids) is not None,
                 topics=[str(topic) for topic in one.topics],
                 validity_seconds=one.validity_seconds,
                 form=one.form,

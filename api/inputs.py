@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from eth_utils.address import to_checksum_address
 
+from issuer.cases.levels import Level
 from issuer.cases.ownership import is_domain
 from issuer.errors import InvalidInput, NotFound
 from issuer.settings import ApiSettings
@@ -63,13 +64,13 @@ def reference(text: str | None) -> str | None:
     return text
 
 
-def chain_ids(given: list[int] | None, configured: Sequence[int]) -> tuple[int, ...]:
-    """Each once, in the order of the configuration; all of them if none is named."""
-    if given is None:
-        return tuple(configured)
-    if not given or set(given) - set(configured):
-        raise InvalidInput("chain_ids", f"configured: {', '.join(map(str, configured))}")
-    return tuple(chain_id for chain_id in configured if chain_id in given)
+def chain_ids(given: list[int] | None, level: Level, configured: Sequence[int]) -> tuple[int, ...]:
+    """Each once, in the order of the configuration; all that the level is for if none is named."""
+    open_to = tuple(chain_id for chain_id in configured if chain_id in (level.chains or configured))
+    wanted = open_to if given is None else tuple(chain_id for chain_id in open_to if chain_id in given)
+    if not wanted or set(given or ()) - set(open_to):
+        raise InvalidInput("chain_ids", f"level {level.name} is for {', '.join(map(str, open_to)) or 'no chain here'}")
+    return wanted
 
 
 def redirect_url(text: str | None, settings: ApiSettings) -> str | None:

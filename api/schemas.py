@@ -225,9 +225,14 @@ class ClaimList(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LevelView(msgspec.Struct, frozen=True, kw_only=True):
-    """A named policy: its claim topics (decimal) and how long a claim lives."""
+    """A named policy: its claim topics (decimal) and how long a claim lives.
+
+    `available`: can a case be opened at it here? If not, it names no template of a configured provider.
+    """
 
     name: str
+    says: str
+    available: bool
     topics: list[str]
     validity_seconds: int
     form: str

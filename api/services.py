@@ -1,10 +1,11 @@
 """What the handlers work with, opened when the process starts serving and closed when it stops."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from api.keys import KeyCache
+from issuer.cases.levels import Level
 from issuer.cases.opening import Opener
 from issuer.chain.rules import is_local
 from issuer.clock import now as clock_now
@@ -40,10 +41,12 @@ class Services:
         self.settings = settings
         self.clock = clock
         self.doors = registry.doors(settings) if doors is None else doors
-        self.provider_key = registry.for_new_cases(settings, local=all(map(is_local, settings.chain_ids)))
-        self.template = registry.templates(settings)[self.provider_key]
         self._given_providers = providers
         self.migrated = False
+
+    def way(self, level: Level, chain_ids: Sequence[int]) -> registry.Way | None:
+        """Where a check at `level` is opened for claims on these chains. None: the level is not set up here."""
+        return registry.way(self.settings, level, local=all(map(is_local, chain_ids)))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

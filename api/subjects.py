@@ -21,11 +21,12 @@ async def make_challenge(
     caller: NamedDependency[Caller],
 ) -> ChallengeView:
     """An ERC-4361 message that names the level and the chains. It ends after 15 minutes and opens one case."""
+    asked = level(data.level)
     made = challenges.new(
         domain=inputs.domain(data.domain, services.settings),
         wallet=inputs.wallet(wallet),
-        level=level(data.level).name,
-        chain_ids=inputs.chain_ids(data.chain_ids, services.settings.chain_ids),
+        level=asked.name,
+        chain_ids=inputs.chain_ids(data.chain_ids, asked, services.settings.chain_ids),
         at=services.clock(),
     )
     async with services.db.write() as session:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import structlog
 
 from issuer import crashpoint, migrations
+from issuer.cases import levels
 from issuer.cases.levels import LEVELS
 from issuer.cases.work import CaseWorker
 from issuer.chain_room import ChainRoom, Shared
@@ -34,6 +35,7 @@ SWEEP_SECONDS = 1.0
 async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises `SettingsError` before any work if something is not right."""
     crashpoint.arm(settings.crash_at)
+    levels.use(settings.levels_file)
     db = Database(settings.database_url.reveal())
     shared = Shared(
         db=db,

@@ -7,6 +7,7 @@
     ├── Conflict
     │   ├── IllegalMove           a state machine refuses the move
     │   ├── IdempotencyMismatch   the same Idempotency-Key with another request
+    │   ├── LevelNotSetUp         no template at the provider for a check at this level
     │   └── WalletNotProved       a live chain needs proof that the caller owns the wallet
     ├── NotAuthenticated          no key, or an unknown or revoked one
     ├── NotAllowed                the key lacks the scope
@@ -83,6 +84,10 @@ class IllegalMove(Conflict):
 
 class IdempotencyMismatch(Conflict):
     code = "idempotency-mismatch"
+
+
+class LevelNotSetUp(Conflict):
+    code = "level-not-set-up"
 
 
 class WalletNotProved(Conflict):

@@ -40,6 +40,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: Secret = msgspec.field(name="DATABASE_URL", default=Secret("sqlite:///claimwright.sqlite3"))
     chain_ids: tuple[Positive, ...] = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
     provider_names: str = msgspec.field(name=vendors.PROVIDERS, default="persona")
+    levels_file: str = msgspec.field(name="CLAIMWRIGHT_LEVELS_FILE", default="")
     silent_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_SILENT_SECONDS", default=600)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
         name="CLAIMWRIGHT_LOG_LEVEL", default="info"
@@ -65,6 +66,7 @@ class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
     chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
     rpc_urls: tuple[Secret, ...] = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
     deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
+    levels_file: str = msgspec.field(name="CLAIMWRIGHT_LEVELS_FILE", default="")
     depth: Positive | None = msgspec.field(name="CLAIMWRIGHT_DEPTH", default=None)
 
 
@@ -138,6 +140,7 @@ class OwnerSettings(msgspec.Struct, frozen=True, kw_only=True):
     rpc_urls: tuple[Secret, ...] = msgspec.field(name="CLAIMWRIGHT_RPC_URL")
     chain_id: Positive = msgspec.field(name="CLAIMWRIGHT_CHAIN_ID")
     deployment_file: str = msgspec.field(name="CLAIMWRIGHT_DEPLOYMENT_FILE", default="deployment.json")
+    levels_file: str = msgspec.field(name="CLAIMWRIGHT_LEVELS_FILE", default="")
     deployer_keystore: str | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEYSTORE", default=None)
     deployer_password: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_PASSWORD", default=None)
     deployer_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_DEPLOYER_KEY", default=None)

@@ -20,7 +20,7 @@ from typing import IO, Self
 from issuer import migrations
 from issuer.access.rules import ADMIN
 from issuer.access.store import create_key
-from issuer.cases.levels import LEVELS
+from issuer.cases import levels
 from issuer.chain.deploy import deploy
 from issuer.chain.gateway import Gateway
 from issuer.chain.keystore import new_keystore, open_keystore
@@ -185,7 +185,7 @@ class Stack:
                 sender=self._addresses["sender"],
                 claim_signer=self._addresses["claim_signer"],
                 path=self.directory / "deployment.json",
-                topics=sorted({topic for level in LEVELS.values() for topic in level.topics}),
+                topics=levels.all_topics(),
             )
         finally:
             await gateway.aclose()

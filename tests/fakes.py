@@ -71,6 +71,9 @@ class FakeProvider(Provider):
             raise self.lost_answers.popleft()
         return started
 
+    async def check(self) -> None:
+        self._fail()
+
     async def find(self, reference: str, template: str, created_since: datetime) -> list[Reading]:
         self._fail()
         found = [

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
 from issuer.cases import rules
-from issuer.cases.levels import LEVELS
+from issuer.cases.levels import LEVELS, Level, Policy
 from issuer.cases.rules import CaseStatus, Standing, Verdict
 from issuer.cases.tables import Case, Decision
 from issuer.claims import queueing, succession
@@ -58,7 +58,17 @@ def decision_message(case: Case, decision: Decision) -> bytes:
     }
     if case.identity is not None:  # decisions of cases that name none are sealed as they were before this was asked
         parts["identity"] = case.identity
+    if decision.policy is not None:
+        parts["policy"] = decision.policy
     return msgspec.json.encode(parts, order="deterministic")
+
+
+def policy_of(case: Case, decision: Decision) -> Policy | None:
+    """What a decision allows: the policy sealed with it. None: it is from before policies, and its level is no more."""
+    if decision.policy is not None:
+        return msgspec.json.decode(decision.policy, type=Policy)
+    level = LEVELS.get(case.level)
+    return None if level is None else level.policy()
 
 
 def is_proved(case: Case, decision: Decision, keys: KeyRing) -> bool:
@@ -95,12 +105,17 @@ async def apply(
     whatever this case backs, whatever state it is in.
     """
     verdict = rules.weigh(standing(case), reading)
+    level = LEVELS.get(case.level)
+    if verdict.target is CaseStatus.APPROVED and level is None:
+        return Verdict(outcome="unknown_level")  # the level's file knows it no more: nothing says what to issue
     if verdict.outcome in ("moved", "no_change"):
         case.evidence_at = max(filter(None, (case.evidence_at, reading.evidence_at)))
         case.updated_at = at
     if verdict.forbid_issue:
         case.redacted_at = case.redacted_at or at
-        await _take_back(session, case, at=at, cause="redacted", only=frozenset({ClaimStatus.QUEUED}))
+        revokes = level is not None and level.on_redaction == "revoke"
+        only = None if revokes else frozenset({ClaimStatus.QUEUED})
+        await _take_back(session, case, at=at, cause="redacted", only=only)
     if verdict.target is None:
         return verdict
     source = case.status
@@ -109,15 +124,15 @@ async def apply(
     decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
     history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
     if verdict.target in SETTLED:
-        decision = await _seal(session, case, reading, keys)
-        if verdict.target is CaseStatus.APPROVED:
-            await queueing.queue_claims(session, case, decision, LEVELS[case.level], issuance, identities, at=at)
+        decision = await _seal(session, case, reading, level, keys)
+        if verdict.target is CaseStatus.APPROVED and level is not None:
+            await queueing.queue_claims(session, case, decision, level.policy(), issuance, identities, at=at)
         else:
             await _take_back(session, case, at=at, cause=cause)
     return verdict
 
 
-async def _seal(session: AsyncSession, case: Case, reading: Reading, keys: KeyRing) -> Decision:
+async def _seal(session: AsyncSession, case: Case, reading: Reading, level: Level | None, keys: KeyRing) -> Decision:
     decision = Decision(
         id=new_id("dec"),
         tenant_id=case.tenant_id,
@@ -126,6 +141,7 @@ async def _seal(session: AsyncSession, case: Case, reading: Reading, keys: KeyRi
         provider_status=reading.status,
         decided_at=reading.decided_at or reading.evidence_at,
         read_at=reading.read_at,
+        policy=None if level is None else msgspec.json.encode(level.policy()).decode(),
     )
     decision.mac = keys.mac(DECISION_MAC, decision_message(case, decision))
     session.add(decision)

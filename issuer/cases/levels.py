@@ -1,25 +1,112 @@
-"""Levels: named policies. One is shipped; more become data when they are needed."""
+"""Levels: named policies, read from a file. Each decision is sealed with the policy that it was made under.
+
+`levels.toml` beside this file is what is shipped; a process may use another one, named once when it starts.
+"""
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
-from issuer.errors import InvalidInput
+from issuer.errors import InvalidInput, SettingsError
+from issuer.providers.vendors import ENVIRONMENTS, VENDORS
 
+LEVELS_FILE = "CLAIMWRIGHT_LEVELS_FILE"
 BASIC_TOPIC = 0x434C0001  # contracts/TOPICS.md
-YEAR_SECONDS = 365 * 24 * 60 * 60
+DAY_SECONDS = 24 * 60 * 60
+_SHIPPED = Path(__file__).with_name("levels.toml")
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+Form = Literal["signed", "hosted"]
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """What an approval at a level allows: sealed with the decision, so that a later file changes nothing about it.
+
+    `topics` are ERC-735 claim topics, `validity_seconds` a claim's life, `version` a hash of all that the level says.
+    """
+
+    level: str
+    version: str
+    topics: tuple[int, ...]
+    validity_seconds: int
+    form: Form = "signed"
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
-    """`topics` are ERC-735 claim topics; `validity_seconds` is a claim's life; `form` how it goes on chain."""
+    """A policy, and where its checks are made.
+
+    `providers` in the order of preference, empty for any; `templates` by provider and environment. Without a template
+    there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
+    configured ones. `on_redaction`: what becomes of claims when the provider's record is erased.
+    """
 
     name: str
+    says: str
     topics: tuple[int, ...]
     validity_seconds: int
-    form: str = "signed"
+    form: Form = "signed"
+    chains: tuple[int, ...] = ()
+    providers: tuple[str, ...] = ()
+    templates: Mapping[str, Mapping[str, str]] = {}
+    default_template: bool = False
+    on_redaction: Literal["keep", "revoke"] = "keep"
+
+    def policy(self) -> Policy:
+        version = sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
+        return Policy(
+            level=self.name,
+            version=version,
+            topics=self.topics,
+            validity_seconds=self.validity_seconds,
+            form=self.form,
+        )
+
+    def template(self, provider: str, environment: str, default: str) -> str | None:
+        """What a check at this level is opened with there. None: the level is not set up for it."""
+        own = self.templates.get(provider, {}).get(environment)
+        return own or (default if self.default_template else None)
 
 
-LEVELS: dict[str, Level] = {
-    "basic": Level(name="basic", topics=(BASIC_TOPIC,), validity_seconds=YEAR_SECONDS),
-}
+class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    says: Annotated[str, Meta(min_length=1, max_length=200)]
+    topics: Annotated[list[str | int], Meta(min_length=1, max_length=15)]
+    validity_days: Annotated[int, Meta(ge=1, le=36_500)]
+    form: Form = "signed"
+    chains: tuple[int, ...] = ()
+    providers: tuple[str, ...] = ()
+    templates: dict[str, dict[str, Annotated[str, Meta(min_length=1, max_length=200)]]] = {}
+    default_template: bool = False
+    on_redaction: Literal["keep", "revoke"] = "keep"
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    levels: Annotated[dict[str, _LevelRow], Meta(min_length=1)]
+    topics: dict[str, int] = {}
+
+
+def read(text: str) -> dict[str, Level]:
+    """The levels of a file's text. Raises `SettingsError` naming what is wrong with it."""
+    try:
+        file = msgspec.toml.decode(text, type=_File)
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise SettingsError(LEVELS_FILE, f"is no levels file: {error}") from None
+    return {name: _level(name, row, file.topics) for name, row in file.levels.items()}
+
+
+def use(path: str) -> None:
+    """Make a file's levels those of this process; an empty path means the shipped ones. Once, before any work."""
+    try:
+        text = (Path(path) if path else _SHIPPED).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(LEVELS_FILE, f"cannot be read: {type(error).__name__}") from None
+    found = read(text)
+    LEVELS.clear()
+    LEVELS.update(found)
 
 
 def level(name: str) -> Level:
@@ -28,3 +115,43 @@ def level(name: str) -> Level:
     if found is None:
         raise InvalidInput("level", f"no such level; known: {', '.join(sorted(LEVELS))}")
     return found
+
+
+def all_topics() -> list[int]:
+    """Every topic that some level issues, in order."""
+    return sorted({topic for one in LEVELS.values() for topic in one.topics})
+
+
+def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
+    if not _NAME.fullmatch(name):
+        raise SettingsError(LEVELS_FILE, f"level {name!r}: a name has 1 to 64 of a-z 0-9 _ -")
+    unknown = [*(set(row.providers) | row.templates.keys()) - VENDORS.keys()]
+    environments = {environment for each in row.templates.values() for environment in each}
+    if unknown:
+        raise SettingsError(LEVELS_FILE, f"level {name}: no provider {unknown[0]!r}; known: {', '.join(VENDORS)}")
+    if environments - set(ENVIRONMENTS):
+        raise SettingsError(LEVELS_FILE, f"level {name}: templates are for {' and '.join(ENVIRONMENTS)}")
+    return Level(
+        name=name,
+        says=row.says,
+        topics=tuple(_topic(name, topic, topics) for topic in row.topics),
+        validity_seconds=row.validity_days * DAY_SECONDS,
+        form=row.form,
+        chains=row.chains,
+        providers=row.providers,
+        templates=row.templates,
+        default_template=row.default_template,
+        on_redaction=row.on_redaction,
+    )
+
+
+def _topic(name: str, topic: str | int, topics: Mapping[str, int]) -> int:
+    number = topics.get(topic) if isinstance(topic, str) else topic
+    if number is None:
+        raise SettingsError(LEVELS_FILE, f"level {name}: topic {topic!r} has no number under [topics]")
+    if not 0 < number < 2**63:  # TOML knows no larger one
+        raise SettingsError(LEVELS_FILE, f"level {name}: topic {topic!r} is out of range")
+    return number
+
+
+LEVELS: dict[str, Level] = read(_SHIPPED.read_text(encoding="utf-8"))

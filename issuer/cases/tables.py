@@ -87,7 +87,8 @@ class CaseRequest(Base):
 class Decision(Base):
     """What the daemon read from the provider, sealed with its MAC over everything a claim will rest on.
 
-    The process that faces the internet cannot make `mac`, so a row that it wrote signs nothing.
+    The process that faces the internet cannot make `mac`, so a row that it wrote signs nothing. `policy` is the level's
+    at that time, as JSON; decisions from before there was one have none.
     """
 
     __tablename__ = "decisions"
@@ -99,4 +100,5 @@ class Decision(Base):
     provider_status: Mapped[str] = mapped_column(sa.String(64))
     decided_at: Mapped[datetime]
     read_at: Mapped[datetime]
+    policy: Mapped[str | None] = mapped_column(sa.String(4000))
     mac: Mapped[str] = mapped_column(sa.String(100))

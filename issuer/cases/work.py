@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint
 from issuer.cases import evidence, sweep
-from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import queueing
@@ -31,7 +30,9 @@ log = structlog.get_logger(__name__)
 # decision counts all the same, and the sweep queues that chain's claims later.
 Identities = Callable[[str], Awaitable[Mapping[int, str]]]
 
-ALARMING = frozenset({"unknown_status", "other_check", "other_environment", "other_template", "other_reference"})
+ALARMING = frozenset(
+    {"unknown_status", "other_check", "other_environment", "other_template", "other_reference", "unknown_level"}
+)
 LONGEST_WAIT = timedelta(minutes=10)
 
 
@@ -164,15 +165,15 @@ class CaseWorker:
             decision = (await claims.newest_decisions(session, [case_id])).get(case_id)
             still = case.status == CaseStatus.APPROVED and case.person_ruling is None and case.redacted_at is None
             proved = decision is not None and evidence.is_proved(case, decision, self._keys)
-            if decision is None or not still or not proved:
+            policy = None if decision is None else evidence.policy_of(case, decision)
+            if decision is None or policy is None or not still or not proved:
                 case.next_check_at = now + self._silent
                 return
             missing = await queueing.missing_chains(session, case, decision, self._issuance)
             there = {chain_id: identity for chain_id, identity in identities.items() if chain_id in missing}
-            level = LEVELS[case.level]
-            await queueing.queue_claims(session, case, decision, level, self._issuance, there, at=now)
+            await queueing.queue_claims(session, case, decision, policy, self._issuance, there, at=now)
             lacks = await queueing.missing_chains(session, case, decision, self._issuance)
-            soon = lacks - there.keys() or await queueing.is_soon_free(session, case, level, there)
+            soon = lacks - there.keys() or await queueing.is_soon_free(session, case, policy, there)
             case.next_check_at = now + (self._silent * 24 if not lacks else sweep.GRACE if soon else self._silent)
         self._wake()
 

@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
 from issuer.cases import ownership
-from issuer.cases.evidence import is_proved, locked_cases
-from issuer.cases.levels import LEVELS
+from issuer.cases.evidence import is_proved, locked_cases, policy_of
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
@@ -112,14 +111,15 @@ class Issues:
         """
         if decision is None or decision.id != claim.decision_id or decision.outcome != CaseStatus.APPROVED:
             return False
-        level = LEVELS.get(case.level)
+        if not is_proved(case, decision, self._decision_keys):
+            return False
+        policy = policy_of(case, decision)
         return (
-            is_proved(case, decision, self._decision_keys)
-            and level is not None
+            policy is not None
             and claim.wallet == case.wallet
             and _is_there(claim, case)
-            and int(claim.topic) in level.topics
-            and claim.validity_seconds == level.validity_seconds
+            and int(claim.topic) in policy.topics
+            and claim.validity_seconds == policy.validity_seconds
             and claim.chain_id in case.chain_ids
             and may_reach(case.environment, claim.chain_id)
             and _is_asked_for(case, claim.chain_id)

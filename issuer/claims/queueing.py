@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
-from issuer.cases.levels import Level
+from issuer.cases.levels import Policy
 from issuer.cases.tables import Case, Decision
 from issuer.chain.rules import is_local
 from issuer.claims import rules, store
@@ -28,8 +28,8 @@ class Issuance(msgspec.Struct, frozen=True, kw_only=True):
     data_keys: KeyRing
     hosted_levels: frozenset[str] = frozenset()
 
-    def form_of(self, level: Level) -> str:
-        return rules.HOSTED if level.name in self.hosted_levels else level.form
+    def form_of(self, policy: Policy) -> str:
+        return rules.HOSTED if policy.level in self.hosted_levels else policy.form
 
 
 def may_reach(environment: str, chain_id: int) -> bool:
@@ -51,7 +51,7 @@ async def queue_claims(
     session: AsyncSession,
     case: Case,
     decision: Decision,
-    level: Level,
+    policy: Policy,
     issuance: Issuance,
     identities: Mapping[int, str],
     *,
@@ -66,25 +66,25 @@ async def queue_claims(
         if chain_id not in identities or not may_reach(case.environment, chain_id):
             continue
         identity = case.identity or identities[chain_id]
-        for topic in level.topics:
-            if await _may_follow(session, case, level, identity, str(topic), chain_id, at) and await _makes_room(
+        for topic in policy.topics:
+            if await _may_follow(session, case, policy, identity, str(topic), chain_id, at) and await _makes_room(
                 session, identity, str(topic), chain_id, decision, at
             ):
-                queued.append(await queue(session, case, decision, level, issuance, identity, topic, chain_id, at))
+                queued.append(await queue(session, case, decision, policy, issuance, identity, topic, chain_id, at))
     return queued
 
 
-async def is_soon_free(session: AsyncSession, case: Case, level: Level, identities: Mapping[int, str]) -> bool:
+async def is_soon_free(session: AsyncSession, case: Case, policy: Policy, identities: Mapping[int, str]) -> bool:
     """Is it only a claim that is about to be signed that keeps a new one out?"""
     for chain_id, identity in identities.items():
-        for topic in level.topics:
+        for topic in policy.topics:
             if await store.waiting_for(session, case.identity or identity, str(topic), chain_id) is not None:
                 return True
     return False
 
 
 async def _may_follow(
-    session: AsyncSession, case: Case, level: Level, identity: str, topic: str, chain_id: int, at: datetime
+    session: AsyncSession, case: Case, policy: Policy, identity: str, topic: str, chain_id: int, at: datetime
 ) -> bool:
     """Not what its holder removed, unless another case asks for it anew; not in place of a better claim."""
     if await store.was_removed(session, case.id, topic, chain_id):
@@ -94,7 +94,7 @@ async def _may_follow(
         return True
     claim, other = standing
     return rules.replaces(
-        at + timedelta(seconds=level.validity_seconds), case.environment, claim.valid_until, other.environment
+        at + timedelta(seconds=policy.validity_seconds), case.environment, claim.valid_until, other.environment
     )
 
 
@@ -123,7 +123,7 @@ async def queue(
     session: AsyncSession,
     case: Case,
     decision: Decision,
-    level: Level,
+    policy: Policy,
     issuance: Issuance,
     identity: str,
     topic: int,
@@ -135,7 +135,7 @@ async def queue(
     """A claim that waits to be signed, of a key for which none waits yet."""
     claim_id = new_id("clm")
     foreign = case.identity is not None
-    form = rules.SIGNED if foreign else issuance.form_of(level)
+    form = rules.SIGNED if foreign else issuance.form_of(policy)
     if form == rules.HOSTED and await store.was_ever_signed(session, identity, str(topic), chain_id):
         form = rules.SIGNED  # a signed claim on an identity is shown before a hosted one, even after it died
     claim = Claim(
@@ -153,7 +153,7 @@ async def queue(
         issuer=issuance.claim_issuers[chain_id],
         onchain_id="0x" + rules.onchain_id(issuance.claim_issuers[chain_id], topic).hex(),
         status=ClaimStatus.QUEUED,
-        validity_seconds=level.validity_seconds,
+        validity_seconds=policy.validity_seconds,
         salt=issuance.data_keys.seal(SALT, os.urandom(SALT_BYTES), row=claim_id),
         next_try_at=at,
         created_at=at,

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
-from issuer.cases.evidence import is_proved, locked_case
+from issuer.cases.evidence import is_proved, locked_case, policy_of
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
@@ -74,17 +74,17 @@ class Renewals:
             return False
         claim.renew_at = None  # one renewal of each claim; if it fails, a person tries it again
         decision = (await store.newest_decisions(session, [case.id])).get(case.id)
-        level = LEVELS.get(case.level)
+        level, policy = LEVELS.get(case.level), None if decision is None else policy_of(case, decision)
         if decision is None or not is_proved(case, decision, self._keys):
             log.error("decision_not_proved", claim_id=claim.id, case_id=case.id)
             return False
-        if level is None or int(claim.topic) not in level.topics:
+        if level is None or policy is None or int(claim.topic) not in set(level.topics) & set(policy.topics):
             return False  # the policy does not ask for it any more
         if await store.waiting_for(session, claim.identity, claim.topic, claim.chain_id) is not None:
             return False  # a newer approval was first
         topic = int(claim.topic)
         await queueing.queue(
-            session, case, decision, level, self._issuance, claim.identity, topic, claim.chain_id, at, cause="renewal"
+            session, case, decision, policy, self._issuance, claim.identity, topic, claim.chain_id, at, cause="renewal"
         )
         return True
 

@@ -5,7 +5,7 @@ import os
 
 import click
 
-from issuer.cases.levels import LEVELS
+from issuer.cases import levels
 from issuer.chain.deploy import Deployment
 from issuer.chain.deploy import deploy as deploy_contracts
 from issuer.chain.gateway import Gateway
@@ -37,6 +37,7 @@ def deploy(chain_id: int | None, as_json: bool) -> None:
 
 
 async def _deploy(loaded: DeploySettings) -> Deployment:
+    levels.use(loaded.levels_file)
     deployer = load_signer(loaded.deployer, chain_ids=[loaded.chain_id])
     gateway = Gateway(loaded.rpc_urls)
     try:
@@ -46,7 +47,7 @@ async def _deploy(loaded: DeploySettings) -> Deployment:
             sender=loaded.sender,
             claim_signer=loaded.claim_signer,
             path=loaded.deployment_file,
-            topics=sorted({topic for level in LEVELS.values() for topic in level.topics}),
+            topics=levels.all_topics(),
             chain_id=loaded.chain_id,
             log=lambda line: click.echo(line, err=True),
         )

@@ -235,7 +235,7 @@ def open_provider(settings: ProviderSettings) -> Provider:
         environment=settings.environment,
         api_key=settings.keys["PERSONA_API_KEY"].reveal(),
         base_url=settings.api_url,
-        template_ids=(settings.template,),
+        template_ids=settings.templates,
         hosted_url=settings.options["PERSONA_HOSTED_URL"],
         expected_environment_id=settings.options["PERSONA_ENVIRONMENT_ID"] or None,
     )

@@ -76,6 +76,7 @@ class PlainProvider(Provider):
     def __init__(self, settings: ProviderSettings, http: ProviderHttp) -> None:
         self._environment = settings.environment
         self._template = settings.template
+        self._templates = settings.templates
         self._http = http
 
     def __repr__(self) -> str:
@@ -114,8 +115,8 @@ class PlainProvider(Provider):
         raise ProviderRefused(f"{self.label}, {what}: its API does not offer that")
 
     def _checked(self, request: StartCheck, what: str) -> None:
-        if request.template != self._template:
-            raise ProviderRefused(f"{self.label}, {what}: the template is not the configured one")
+        if request.template not in self._templates:
+            raise ProviderRefused(f"{self.label}, {what}: the template is not one of the configured ones")
 
     def _decoded(self, what: str, answer: Answer, kind: type[T]) -> T:
         """The fields of `kind` and no others. Raises `ProviderError`s for a bad status or another shape."""

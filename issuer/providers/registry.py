@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+import msgspec
+
+from issuer.cases.levels import LEVELS, Level
 from issuer.providers import idenfy, onfido, persona, persona_webhook, sumsub, veriff
 from issuer.providers.protocol import Provider, WebhookDoor
 from issuer.providers.vendors import PRODUCTION, SANDBOX, ProviderSettings
@@ -33,24 +36,40 @@ def doors(settings: ApiSettings) -> dict[Key, WebhookDoor]:
 
 
 def providers(settings: Settings) -> dict[Key, Provider]:
-    """One API client per environment; the caller closes them. Raises `SettingsError`."""
-    return {_key(one): PROVIDERS[one.vendor](one) for one in settings.providers}
+    """One API client per environment, for its own template and those of the levels; the caller closes them.
+
+    Raises `SettingsError`.
+    """
+    return {_key(one): PROVIDERS[one.vendor](_with_levels(one)) for one in settings.providers}
 
 
-def templates(settings: Settings) -> dict[Key, str]:
-    """The provider's template that a check is opened with."""
-    return {_key(one): one.template for one in settings.providers}
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a check is opened, and with what."""
+
+    provider: str
+    environment: str
+    template: str
 
 
-def for_new_cases(settings: Settings, *, local: bool, vendor: str | None = None) -> Key:
-    """Where a new case's check is opened: the first provider, or the named one.
+def way(settings: Settings, level: Level, *, local: bool) -> Way | None:
+    """Where a new case's check at `level` is opened: at the first provider, of the level's or of the settings', that
+    has a template for it. None: the level is not set up here.
 
     With both environments configured, a local chain takes sandbox checks and a live one never does.
     """
-    name = vendor or settings.providers[0].vendor
-    names = [one.environment for one in settings.providers if one.vendor == name]
     wanted = SANDBOX if local else PRODUCTION
-    return (name, wanted if wanted in names else names[0])
+    for name in level.providers or dict.fromkeys(one.vendor for one in settings.providers):
+        environments = {one.environment: one for one in settings.providers if one.vendor == name}
+        one = environments.get(wanted) or next(iter(environments.values()), None)
+        template = None if one is None else level.template(name, one.environment, one.template)
+        if one is not None and template is not None:
+            return Way(provider=name, environment=one.environment, template=template)
+    return None
+
+
+def _with_levels(one: ProviderSettings) -> ProviderSettings:
+    own = (level.templates.get(one.vendor, {}).get(one.environment) for level in LEVELS.values())
+    return msgspec.structs.replace(one, more_templates=tuple(filter(None, own)))
 
 
 def _key(one: ProviderSettings) -> Key:

@@ -196,7 +196,9 @@ class SumsubProvider(PlainProvider):
         check_ref = identifier(made.id)
         if check_ref is None or made.externalUserId != user_id:
             raise self._unexpected(what, "answered with another applicant than the one asked for", answer)
-        return Started(check_ref=check_ref, session=await self._link(what, user_id, request.redirect_url))
+        return Started(
+            check_ref=check_ref, session=await self._link(what, user_id, request.template, request.redirect_url)
+        )
 
     async def fetch(self, check_ref: str) -> Reading:
         read_at = now()
@@ -223,10 +225,11 @@ class SumsubProvider(PlainProvider):
         user_id = reference(applicant.externalUserId)
         if user_id is None:
             raise ProviderRefused(f"{self.label}, {what}: the applicant is none of ours")
-        return await self._link(what, user_id, None)
+        level = word((applicant.review or _Review()).levelName) or self._template
+        return await self._link(what, user_id, level, None)
 
-    async def _link(self, what: str, user_id: str, redirect_url: str | None) -> Session:
-        body: dict[str, object] = {"levelName": self._template, "userId": user_id, "ttlInSecs": LINK_SECONDS}
+    async def _link(self, what: str, user_id: str, level: str, redirect_url: str | None) -> Session:
+        body: dict[str, object] = {"levelName": level, "userId": user_id, "ttlInSecs": LINK_SECONDS}
         if redirect_url is not None:
             body["redirect"] = {"successUrl": redirect_url, "rejectUrl": redirect_url}
         answer = await self._http.post(what, "/resources/sdkIntegrations/levels/-/websdkLink", body)

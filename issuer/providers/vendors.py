@@ -101,7 +101,10 @@ VENDORS: dict[str, Vendor] = {
 
 
 class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One environment of one vendor. `webhook_secrets` is empty in the daemon."""
+    """One environment of one vendor. `webhook_secrets` is empty in the daemon.
+
+    `template` is the one that its own setting names, `more_templates` those that levels name.
+    """
 
     vendor: str
     environment: str
@@ -110,6 +113,11 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     keys: Mapping[str, Secret]
     options: Mapping[str, str]
     webhook_secrets: tuple[Secret, ...] = ()
+    more_templates: tuple[str, ...] = ()
+
+    @property
+    def templates(self) -> frozenset[str]:
+        return frozenset({self.template, *self.more_templates})
 
 
 def variables(*, webhooks: bool) -> frozenset[str]:

@@ -228,3 +228,10 @@ async def test_those_who_wait_for_a_try_that_fails_do_not_each_try_again(api: Ap
     answers = [await task for task in (first, *others)]
     assert {(answer.status_code, answer.json()["case_id"]) for answer in answers} == {(503, case_id)}
     assert not begun.is_set()
+
+
+async def test_a_level_without_a_template_takes_no_other_check(api: Api) -> None:
+    answer = await api.client.post("/v1/cases", json=BODY | {"level": "full"})
+    assert (answer.status_code, answer.json()["type"]) == (409, "urn:claimwright:problem:level-not-set-up")
+    listed = {one["name"]: one["available"] for one in (await api.client.get("/v1/levels")).json()["items"]}
+    assert listed == {"contact": False, "basic": True, "enhanced": False, "full": False, "business": False}

@@ -32,7 +32,7 @@ class Vendor:
 
     @property
     def template(self) -> str:
-        return registry.templates(self.settings)[self.key]
+        return self.settings.providers[0].template
 
     def door(self, **changed: str) -> WebhookDoor:
         (door,) = registry.doors(load(ApiSettings, self.env | changed)).values()

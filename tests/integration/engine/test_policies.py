@@ -1,0 +1,80 @@
+"""A decision rests on the policy that it was sealed with, whatever the levels say later."""
+
+from collections.abc import Iterator
+
+import msgspec
+import pytest
+
+from issuer.cases.evidence import policy_of
+from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
+from issuer.cases.tables import Decision
+from issuer.claims.rules import ClaimStatus
+from issuer.providers.protocol import Outcome
+from tests.integration.engine.conftest import Engine
+
+
+@pytest.fixture
+def basic() -> Iterator[Level]:
+    """The shipped level, which a test may change."""
+    shipped = LEVELS["basic"]
+    yield shipped
+    LEVELS["basic"] = shipped
+
+
+def change(level: Level, **more: object) -> None:
+    LEVELS[level.name] = msgspec.structs.replace(level, **more)
+
+
+async def test_an_approval_is_sealed_with_its_policy_and_issued_under_it(engine: Engine, basic: Level) -> None:
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    change(basic, topics=(BASIC_TOPIC + 1,), validity_seconds=60)
+    await engine.settle()
+    (claim,) = await engine.claims_of(case)
+    assert (claim.status, claim.topic, claim.validity_seconds) == (
+        ClaimStatus.CONFIRMED, str(BASIC_TOPIC), basic.validity_seconds,
+    )  # fmt: skip
+    (decision,) = await engine.rows(Decision)
+    assert policy_of(case, decision) == basic.policy()
+    assert await engine.is_verified(case.wallet)
+
+
+async def test_a_policy_that_somebody_changed_signs_nothing(engine: Engine, basic: Level) -> None:
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    before = await engine.sent()
+    longer = msgspec.json.encode(msgspec.structs.replace(basic.policy(), validity_seconds=10**9)).decode()
+    async with engine.db.write() as session:
+        decision = await session.get(Decision, (await engine.rows(Decision))[0].id)
+        decision.policy = longer
+    await engine.pump()
+    (claim,) = await engine.claims_of(case)
+    assert claim.status == ClaimStatus.FAILED
+    assert await engine.sent() == before
+
+
+async def test_an_approval_at_a_level_that_is_no_more_changes_nothing(engine: Engine, basic: Level) -> None:
+    case = await engine.open_case()
+    del LEVELS["basic"]
+    await engine.ring(case, Outcome.APPROVED)
+    assert (await engine.case(case)).status == "created"
+    assert await engine.claims_of(case) == []
+    change(basic)
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    assert await engine.is_verified(case.wallet)
+
+
+async def test_a_redaction_keeps_or_revokes_as_the_level_says(engine: Engine, basic: Level) -> None:
+    kept, revoked = await engine.open_case(), await engine.open_case()
+    for case in (kept, revoked):
+        await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    await engine.ring(kept, Outcome.APPROVED, redacted=True)
+    change(basic, on_redaction="revoke")
+    await engine.ring(revoked, Outcome.APPROVED, redacted=True)
+    await engine.settle()
+    assert await engine.is_verified(kept.wallet)
+    assert not await engine.is_verified(revoked.wallet)
+    (claim,) = await engine.claims_of(revoked)
+    assert claim.status == ClaimStatus.REVOKED
