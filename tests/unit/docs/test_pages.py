@@ -38,3 +38,14 @@ def test_every_dependency_has_its_reason():
     reasons = (ROOT / "docs/decisions/0002-dependencies.md").read_text(encoding="utf-8")
     assert len(names) > 10
     assert [name for name in names if not re.search(rf"\b{re.escape(name)}\b", reasons)] == []
+
+
+def test_every_alert_is_explained():
+    rules = re.findall(r"- alert: (\w+)", (ROOT / "deploy/prometheus/alerts.yml").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    explained = [
+        name
+        for row in re.findall(r"^\| (`Claimwright[^|]*) \|", page, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    ]
+    assert sorted(explained) == sorted(rules)
