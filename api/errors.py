@@ -26,6 +26,7 @@ STATUS: dict[type[e.ClaimwrightError], int] = {
     e.NodeUnavailable: 503,
     e.ChainError: 502,
     e.Changed: 503,
+    e.BudgetSpent: 503,
     e.StoreBusy: 503,
     e.LaneLost: 503,
     e.ClaimwrightError: 500,
@@ -62,7 +63,7 @@ def problem(
     if status == 401:
         headers["www-authenticate"] = 'Bearer realm="claimwright"'
     if status == 503:
-        wait = error.retry_after if isinstance(error, e.ProviderUnavailable) else RETRY_SECONDS
+        wait = error.retry_after if isinstance(error, e.ProviderUnavailable | e.BudgetSpent) else RETRY_SECONDS
         headers["retry-after"] = str(max(1, round(wait)))
     return answer(status, error.code, error.message, instance=instance, extras=more, headers=headers)
 

@@ -56,7 +56,12 @@ class Services:
         providers = registry.providers(self.settings) if given is None else given
         self.inbox = InboxWriter(self.db, self.queue)
         self.opener = Opener(
-            self.db, self.queue, providers, silent_seconds=self.settings.silent_seconds, clock=self.clock
+            self.db,
+            self.queue,
+            providers,
+            silent_seconds=self.settings.silent_seconds,
+            checks_per_day=self.settings.checks_per_day,
+            clock=self.clock,
         )
         self.keys = KeyCache(self.db)
         self.inbox.start()

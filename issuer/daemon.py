@@ -67,7 +67,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         )
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
-        pages = DaemonPages(db, queue, [room.sight for room in rooms]).pages()
+        pages = DaemonPages(db, queue, [room.sight for room in rooms], checks_per_day=settings.checks_per_day).pages()
         async with (
             private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages),
             asyncio.TaskGroup() as tasks,

@@ -23,6 +23,7 @@
     │   ├── WrongChain            chain id or genesis differs from what was recorded
     │   ├── SignerFailed          no signature, or not the one that was asked for
     │   └── LaneHeld              the lane must not sign; says why
+    ├── BudgetSpent               (transient) the day's budget of checks is used up
     ├── LaneLost                  (transient) the lease went to another process
     ├── Changed                   (transient) what was checked moved before it was written; look again
     ├── StoreBusy                 (transient) the database refused for now
@@ -192,6 +193,17 @@ class LaneHeld(ChainError):
     """Nothing new may be signed on this lane until a person or the chain changes something."""
 
     code = "lane-held"
+
+
+class BudgetSpent(ClaimwrightError):
+    """What the operator allows for a day is used up. `retry_after` in seconds, until the next day begins."""
+
+    transient = True
+    code = "budget-spent"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class LaneLost(ClaimwrightError):

@@ -42,6 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_names: str = msgspec.field(name=vendors.PROVIDERS, default="persona")
     levels_file: str = msgspec.field(name="CLAIMWRIGHT_LEVELS_FILE", default="")
     silent_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_SILENT_SECONDS", default=600)
+    checks_per_day: Positive | None = msgspec.field(name="CLAIMWRIGHT_CHECKS_PER_DAY", default=None)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
         name="CLAIMWRIGHT_LOG_LEVEL", default="info"
     )

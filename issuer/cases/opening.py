@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
 from issuer.cases import challenges, store
@@ -22,6 +23,7 @@ from issuer.cases.tables import Case, CaseRequest
 from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.errors import (
+    BudgetSpent,
     Conflict,
     IdempotencyMismatch,
     IllegalMove,
@@ -91,9 +93,11 @@ class Opener:
         providers: Mapping[tuple[str, str], Provider],
         *,
         silent_seconds: float = 600.0,
+        checks_per_day: int | None = None,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
         self._silent = timedelta(seconds=silent_seconds)
+        self._checks_per_day = checks_per_day
         self._db = db
         self._queue = queue
         self._providers = providers
@@ -103,7 +107,7 @@ class Opener:
     async def open(self, new: NewCase, request: Request | None = None) -> Opened:
         """Make a case and its check, or find the case that the same request made before and give a way in again.
 
-        Raises `IdempotencyMismatch`, and `WalletNotProved` for a proof that does not hold.
+        Raises `BudgetSpent`, `IdempotencyMismatch`, and `WalletNotProved` for a proof that does not hold.
         """
         try:
             case = await self._insert(new, request)
@@ -143,6 +147,7 @@ class Opener:
                     if not hmac.compare_digest(earlier.request_hash, request.hash):
                         raise IdempotencyMismatch("this Idempotency-Key was used for another request")
                     return await store.get(session, earlier.case_id, new.tenant_id)
+            await self._spend(session, new, now)
             case = Case(
                 id=new_id("case"),
                 tenant_id=new.tenant_id,
@@ -192,6 +197,17 @@ class Opener:
             ):
                 raise _Taken
         return case
+
+    async def _spend(self, session: AsyncSession, new: NewCase, now: datetime) -> None:
+        """A check costs money, so a case counts against the day's budget before it is there. Raises `BudgetSpent`."""
+        if self._checks_per_day is None:
+            return
+        if not await store.spend_check(session, new.provider, new.environment, now, self._checks_per_day):
+            midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+            raise BudgetSpent(
+                f"the {self._checks_per_day} checks of today are used up; the next can be opened after midnight UTC",
+                retry_after=(midnight - now).total_seconds(),
+            )
 
     async def _enter(
         self, case_id: str, tenant_id: str, prefill: Mapping[str, object] | None, *, resuming: bool

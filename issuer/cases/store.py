@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case, CaseRequest, Subject, SubjectWallet
+from issuer.cases.tables import Case, CaseRequest, CheckDay, Subject, SubjectWallet
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.errors import NotFound
@@ -123,6 +123,29 @@ async def subject_of(session: AsyncSession, tenant_id: str, wallet: str, at: dat
 
 async def request_of(session: AsyncSession, key_id: str, idempotency_key: str) -> CaseRequest | None:
     return await session.get(CaseRequest, (key_id, idempotency_key))
+
+
+async def spend_check(session: AsyncSession, provider: str, environment: str, at: datetime, budget: int) -> bool:
+    """Count one more check of this day (UTC). False: there were `budget` already, and it is not counted."""
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    statement = (
+        insert(CheckDay)
+        .values(provider=provider, environment=environment, day=at.date().isoformat(), count=1)
+        .on_conflict_do_update(
+            index_elements=[CheckDay.provider, CheckDay.environment, CheckDay.day],
+            set_={"count": CheckDay.count + 1},
+            where=CheckDay.count < budget,
+        )
+        .returning(CheckDay.count)
+    )
+    return await session.scalar(statement) is not None
+
+
+async def checks_of_day(session: AsyncSession, at: datetime) -> dict[tuple[str, str], int]:
+    """How many were counted on this day (UTC), by provider and environment."""
+    statement = sa.select(CheckDay.provider, CheckDay.environment, CheckDay.count)
+    rows = await session.execute(statement.where(CheckDay.day == at.date().isoformat()))
+    return {(provider, environment): count for provider, environment, count in rows}
 
 
 async def claim_request(session: AsyncSession, request: CaseRequest) -> bool:

@@ -84,6 +84,17 @@ class CaseRequest(Base):
     created_at: Mapped[datetime]
 
 
+class CheckDay(Base):
+    """How many cases were opened with a provider on one day (UTC, `2026-11-25`), all tenants together, for a budget."""
+
+    __tablename__ = "check_days"
+
+    provider: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    environment: Mapped[str] = mapped_column(sa.String(32), primary_key=True)
+    day: Mapped[str] = mapped_column(sa.String(10), primary_key=True)
+    count: Mapped[int] = mapped_column(sa.BigInteger)
+
+
 class Decision(Base):
     """What the daemon read from the provider, sealed with its MAC over everything a claim will rest on.
 

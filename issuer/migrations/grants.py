@@ -23,6 +23,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "case_requests": ((READ, ADD), (READ,)),
     "cases": ((READ, ADD, CHANGE), (READ, CHANGE)),
     "chains": ((), (READ, ADD, CHANGE)),
+    "check_days": ((READ, ADD, CHANGE), (READ,)),
     "claims": ((READ, CHANGE), (READ, ADD, CHANGE)),
     "decisions": ((READ,), (READ, ADD)),
     "external_claims": ((READ, ADD, CHANGE), (READ, CHANGE)),

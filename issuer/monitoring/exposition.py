@@ -53,6 +53,18 @@ def chains(sights: Iterable[ChainSight]) -> Iterator[Metric]:
     yield from (age, healthy)
 
 
+def budget(facts: Facts, checks_per_day: int | None) -> Iterator[Metric]:
+    """Nothing without a budget."""
+    if checks_per_day is None:
+        return
+    used = GaugeMetricFamily(
+        "issuer_check_budget_used_ratio", "Used share of today's checks.", labels=["provider", "environment"]
+    )
+    for (provider, environment), count in facts.checks.items():
+        used.add_metric([provider, environment], count / checks_per_day)
+    yield used
+
+
 def gauges(facts: Facts) -> Iterator[Metric]:
     yield from _claims(facts)
     yield from _lanes(facts)

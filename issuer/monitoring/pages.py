@@ -24,10 +24,13 @@ LONG_WAIT_SECONDS = 120.0
 class DaemonPages:
     """`sights`: one for each chain of this daemon."""
 
-    def __init__(self, db: Database, queue: Queue, sights: Sequence[ChainSight]) -> None:
+    def __init__(
+        self, db: Database, queue: Queue, sights: Sequence[ChainSight], *, checks_per_day: int | None = None
+    ) -> None:
         self._db = db
         self._queue = queue
         self._sights = sights
+        self._checks_per_day = checks_per_day
         self._chain_ids = [sight.chain_id for sight in sights]
 
     def pages(self) -> Pages:
@@ -35,7 +38,8 @@ class DaemonPages:
 
     async def metrics(self) -> Page:
         try:
-            gauges = [exposition.up(True), *exposition.gauges(await self._facts())]
+            facts = await self._facts()
+            gauges = [exposition.up(True), *exposition.gauges(facts), *exposition.budget(facts, self._checks_per_day)]
         except (StoreBusy, OSError):
             gauges = [exposition.up(False)]
         gauges += exposition.chains(self._sights)

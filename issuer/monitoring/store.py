@@ -11,6 +11,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.cases.store import checks_of_day
 from issuer.chain.rules import Hold, TxStatus
 from issuer.chain.tables import Lane, Transaction
 from issuer.claims.rules import ClaimStatus
@@ -66,7 +67,10 @@ class StopFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """`revocation_lag` by chain: how long the oldest claim that is to be revoked still counts on chain."""
+    """`revocation_lag` by chain: how long the oldest claim that is to be revoked still counts on chain.
+
+    `checks` opened today, by provider and environment; they are counted while there is a budget.
+    """
 
     claims: Mapping[tuple[int, ClaimStatus], Waiting]
     revocation_lag: Mapping[int, float]
@@ -75,6 +79,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     inbox: Waiting
     findings: Mapping[tuple[int, str], int]
     held: Mapping[str, int]
+    checks: Mapping[tuple[str, str], int]
     stops: Sequence[StopFacts]
 
 
@@ -94,6 +99,7 @@ async def facts(session: AsyncSession, queue: Queue, chain_ids: Sequence[int]) -
             **{(chain_id, str(code)): 0 for chain_id in chain_ids for code in Code},
             **await open_counts(session),
         },
+        checks=await checks_of_day(session, now),
         held={"inbox": stubborn, "claim": failed},
         stops=[
             StopFacts(id=one.id, chain_id=one.chain_id, reason=one.reason, at=one.at)

@@ -31,7 +31,12 @@ WORDS = (*PII_CANARIES, "canary-given-name", "canary@example.org")
 PERSON = {"name_first": "canary-given-name", "email_address": "canary@example.org"}
 
 # Counted only when something goes wrong that this file does not bring about. They must still be declared.
-RARE = {"issuer_reorgs_total", "issuer_reorg_depth_blocks_bucket", "issuer_signer_errors_total"}
+RARE = {
+    "issuer_gas_budget_used_ratio",
+    "issuer_reorgs_total",
+    "issuer_reorg_depth_blocks_bucket",
+    "issuer_signer_errors_total",
+}
 # Values that no healthy stack shows.
 RARE_VALUES = {("status", "5xx"), ("outcome", "reverted"), ("result", "lost")}
 FROM_PROMETHEUS = {"up"}
@@ -56,7 +61,9 @@ class Watched:
 async def watched(sqlite_stores: SqliteStores, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
     directory = tmp_path_factory.mktemp("stack") / "stack"
     with sqlite_stores.fresh() as url:
-        async with Rig(directory, database_url=url, proxied=True) as rig:
+        async with Rig(
+            directory, database_url=url, proxied=True, settings={"CLAIMWRIGHT_CHECKS_PER_DAY": "1000"}
+        ) as rig:
             await _story(rig)
             yield Watched(rig, await _pages(rig))
 

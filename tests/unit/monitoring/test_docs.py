@@ -46,6 +46,7 @@ FACTS = Facts(
     findings={(1, "unknown_on_chain"): 0},
     held={"claim": 0},
     stops=[],
+    checks={("persona", "production"): 1},
 )
 
 
@@ -72,6 +73,6 @@ def _counted() -> dict[str, tuple[str, tuple[str, ...]]]:
 def _read() -> dict[str, tuple[str, tuple[str, ...]]]:
     """What is read from the database, of which every family has a sample here."""
     families = [
-        *exposition.gauges(FACTS), exposition.up(True), *exposition.chains([Sight()])
+        *exposition.gauges(FACTS), exposition.up(True), *exposition.chains([Sight()]), *exposition.budget(FACTS, 100)
     ]  # fmt: skip
     return {family.name: (family.type, tuple(family.samples[0].labels)) for family in families}
