@@ -1,21 +1,22 @@
-"""One chain in the daemon: its node, its lane and its watcher, and the loops that drive them.
+"""One chain in the daemon: its node, its lanes and its watcher, and the loops that drive them.
 
 Rooms share the database and nothing else, so a chain whose node is away delays its own claims and no other's.
 """
 
 import asyncio
-import contextlib
-from functools import partial
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import msgspec
 
 from issuer.chain import contracts, rules
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import Gateway
-from issuer.chain.lanes import LaneKeeper
-from issuer.chain.rules import ChainProfile
+from issuer.chain.lanes import LaneKeeper, Limits
+from issuer.chain.rules import GWEI, ChainProfile, Share
 from issuer.chain.signer import Signer
-from issuer.chain.signers import load_signer, refuse_shared_keys
+from issuer.chain.signers import load_signer, load_signers, refuse_shared_keys
+from issuer.chain.upkeep import Upkeep
 from issuer.chain.watcher import Watcher
 from issuer.claims.foreign import Offers
 from issuer.claims.issue import Contracts, Issues
@@ -26,21 +27,20 @@ from issuer.claims.settle import ClaimSettlement
 from issuer.claims.witness import Witness
 from issuer.claims.work import ClaimWorker
 from issuer.db import Database
-from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError
-from issuer.loops import LONGEST_PAUSE_SECONDS, Step, attempt, every, wait
+from issuer.errors import ChainError, NodeUnavailable, SettingsError
+from issuer.lane_loop import BUSY_SECONDS, LaneLoop
+from issuer.loops import LONGEST_PAUSE_SECONDS, attempt, every, wait
 from issuer.monitoring.sight import ChainSight
 from issuer.reconcile.repair import Repairs
 from issuer.reconcile.work import Reconciler, deployed_in
 from issuer.secrets import KeyRing
 from issuer.settings import ChainSettings
 
-IDLE_SECONDS = 1.0  # between looks when nobody rings
-BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
 PROBE_SECONDS = 1.0
+SPARE_SECONDS = 1.0  # between tries to watch a chain that another process watches
 SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
 RENEW_SECONDS = 5.0
 RECONCILE_SECONDS = 15.0
-GWEI = 10**9
 
 
 class Shared(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +52,19 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     hosted_levels: frozenset[str]
     batch_size: int
     stop: asyncio.Event
+
+
+class Keys(msgspec.Struct, frozen=True, kw_only=True):
+    """Who signs on one chain. Senders pay for gas, a lane each; the revoker, if there is one, has a lane of its own."""
+
+    senders: Sequence[Signer]
+    revoker: Signer | None
+    claim_signer: Signer
+
+    @property
+    def lanes(self) -> list[Signer]:
+        """Every address that sends, and must be an operator of the ClaimIssuer."""
+        return [*self.senders, *([self.revoker] if self.revoker else ())]
 
 
 class ChainRoom:
@@ -67,34 +80,17 @@ class ChainRoom:
         self.at = Contracts(
             claim_issuer=self.deployment.contracts["ClaimIssuer"], factory=self.deployment.contracts["IdentityFactory"]
         )
-        self.profile = _profile(settings)
-        self._stop = shared.stop
-        self._work = asyncio.Event()  # something to sign
-        self._sent = asyncio.Event()  # something to watch
-        self._idle = True
-        self._left = 0
-        self._away = False
-        sender, claim_signer = signers(settings)
-        self._signs = (sender.address, claim_signer.address)
+        self.profile = profile(settings)
+        self.keys = load_keys(settings)
         self.gateway = Gateway(settings.rpc_urls, chain=(self.chain_id, self.deployment.genesis_hash))
-        self._lane = LaneKeeper(shared.db, self.gateway, sender, chain_id=self.chain_id, profile=self.profile)
-        revocations = Revocations(
-            shared.db, self.gateway, self._lane, self.at.claim_issuer, batch_size=shared.batch_size
-        )
-        issues = Issues(
-            shared.db,
-            self.gateway,
-            self._lane,
-            claim_signer,
-            self.at,
-            decision_keys=shared.decision_keys,
-            data_keys=shared.data_keys,
-            batch_size=shared.batch_size,
-        )
-        self._claims = ClaimWorker(revocations, issues)
-        settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
         self.sight = ChainSight(shared.db, self.gateway, chain_id=self.chain_id, profile=self.profile)
-        self._watcher = Watcher(shared.db, self.gateway, settlement, chain_id=self.chain_id, profile=self.profile)
+        self._stop = shared.stop
+        self._sent = asyncio.Event()  # something to watch
+        self._left = 0  # transactions that are not final
+        self._away = False
+        self._settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
+        self._watcher = Watcher(shared.db, self.gateway, self._settlement, chain_id=self.chain_id, profile=self.profile)
+        self._lanes = self._lane_loops(settings, shared)
         self.issuance = Issuance(
             claim_issuers={self.chain_id: self.at.claim_issuer},
             data_keys=shared.data_keys,
@@ -125,24 +121,64 @@ class ChainRoom:
             repairs=Repairs(shared.db, look=self._watcher.look),
         )
 
-    def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Every loop of this chain, until `stop`."""
-        tasks.create_task(self._drive())
-        tasks.create_task(self._watch())
-        tasks.create_task(every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id))
-        tasks.create_task(every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id))
-        tasks.create_task(every(self.profile.block_seconds, self._witness.step, "witness", self._stop, self.chain_id))
-        tasks.create_task(every(self.profile.block_seconds, self._look_at_offers, "offers", self._stop, self.chain_id))
-        tasks.create_task(every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id))
-        tasks.create_task(every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id))
+    def _lane_loops(self, settings: ChainSettings, shared: Shared) -> list[LaneLoop]:
+        """One for each sender. Revocations take one lane only: the revoker's, or the first sender's, ahead of issues.
+
+        A revocation may overtake an issue that is unmined in another lane: it raises the epoch of (identity, topic), so
+        the issue, whenever it lands, carries one that is over.
+        """
+        senders = list(self.keys.senders)
+        revoker = self.keys.revoker or senders[0]
+        loops = []
+        for signer in self.keys.lanes:
+            issues = signer in senders
+            lane = LaneKeeper(
+                shared.db,
+                self.gateway,
+                signer,
+                chain_id=self.chain_id,
+                profile=self.profile,
+                share=Share(senders.index(signer), len(senders)) if issues else Share(),
+                limits=limits(settings, shared.batch_size, revoker.address),
+            )
+            worker = ClaimWorker(
+                self._revocations(shared, lane) if signer is revoker else None,
+                self._issues(shared, lane) if issues else None,
+            )
+            loops.append(LaneLoop(lane, Upkeep(lane, self._settlement), worker, sent=self._sent, stop=self._stop))
+        return loops
+
+    def _revocations(self, shared: Shared, lane: LaneKeeper) -> Revocations:
+        return Revocations(shared.db, self.gateway, lane, self.at.claim_issuer, batch_size=shared.batch_size)
+
+    def _issues(self, shared: Shared, lane: LaneKeeper) -> Issues:
+        return Issues(
+            shared.db,
+            self.gateway,
+            lane,
+            self.keys.claim_signer,
+            self.at,
+            decision_keys=shared.decision_keys,
+            data_keys=shared.data_keys,
+            batch_size=shared.batch_size,
+        )
+
+    def loops(self) -> list[Coroutine[Any, Any, None]]:
+        """Every loop of this chain; each ends after `stop`."""
+        return [
+            self._watch(),
+            every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id),
+            every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id),
+            every(self.profile.block_seconds, self._witness.step, "witness", self._stop, self.chain_id),
+            every(self.profile.block_seconds, self._look_at_offers, "offers", self._stop, self.chain_id),
+            every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id),
+            every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id),
+            *(lane.run(self._until_right) for lane in self._lanes),
+        ]
 
     def wake(self) -> None:
-        self._work.set()
-
-    async def release(self) -> None:
-        """Let the next process start at once."""
-        with contextlib.suppress(ClaimwrightError):
-            await self._lane.release()
+        for lane in self._lanes:
+            lane.wake()
 
     async def identity(self, wallet: str) -> str | None:
         """The wallet's Identity here, linked or predicted. Raises `ChainError` without an answer.
@@ -161,11 +197,11 @@ class ChainRoom:
 
     async def _renew(self) -> None:
         if await self._renewals.step():
-            self._work.set()
+            self.wake()
 
     async def _look_at_offers(self) -> None:
         if await self._offers.step():
-            self._work.set()
+            self.wake()
 
     async def _reconcile(self) -> None:
         await self._reconciler.step(first_block=await deployed_in(self.gateway, self.deployment))
@@ -175,22 +211,6 @@ class ChainRoom:
             await self.gateway.head()
             self._away = False
 
-    async def _drive(self) -> None:
-        """Pump whenever there is something to sign; push what is unmined again now and then."""
-        pause = IDLE_SECONDS
-        await self._until_right(self._check_chain)
-        resend_at = 0.0
-        while not self._stop.is_set():
-            await wait(pause, self._work, self._stop)
-            self._work.clear()
-            time = asyncio.get_running_loop().time()
-            due = time >= resend_at
-            if due:
-                resend_at = time + self.profile.resend_seconds
-            fine = await attempt(partial(self._pump, resend=due), "pump", self.chain_id)
-            usual = IDLE_SECONDS if self._idle else BUSY_SECONDS
-            pause = usual if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
-
     async def _watch(self) -> None:
         """Look at the chain often while something is on its way, and otherwise only when something is sent."""
         pause = self.profile.poll_seconds
@@ -198,52 +218,63 @@ class ChainRoom:
             self._sent.clear()
             fine = await attempt(self._look, "watch", self.chain_id)
             pause = self.profile.poll_seconds if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
-            if fine and self._idle:
+            if fine and not self._left:
                 await wait(LONGEST_PAUSE_SECONDS, self._sent, self._stop)
             else:
                 await wait(pause, self._stop)
 
     async def _look(self) -> None:
         before, self._left = self._left, await self._watcher.look()
-        self._idle = self._left == 0
         if self._left < before:
-            self._work.set()  # claims that gathered behind those transactions can go now
-
-    async def _pump(self, *, resend: bool) -> None:
-        if not await self._lane.ensure():
-            return
-        if (await self._lane.in_flight()).count:
-            self._sent.set()
-            if resend:
-                await self._lane.resend(await self.gateway.head())
-        while not self._stop.is_set() and await self._claims.pump():
-            self._sent.set()
-            if not await self._lane.ensure():  # a long backlog outlives the lease that it was begun with
-                return
+            self.wake()  # claims that gathered behind those transactions can go now
 
     async def _check_chain(self) -> None:
-        sender, claim_signer = self._signs
-        problems = await check_deployment(self.gateway, self.deployment, sender=sender, claim_signer=claim_signer)
+        problems = await check_deployment(
+            self.gateway,
+            self.deployment,
+            senders=[signer.address for signer in self.keys.lanes],
+            claim_signer=self.keys.claim_signer.address,
+        )
         if problems:
             raise ChainError("; ".join(problems))
 
-    async def _until_right(self, check: Step) -> None:
+    async def _until_right(self) -> None:
         pause = BUSY_SECONDS
-        while not self._stop.is_set() and not await attempt(check, "chain_check", self.chain_id):
+        while not self._stop.is_set() and not await attempt(self._check_chain, "chain_check", self.chain_id):
             await wait(pause, self._stop)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
 
-def signers(settings: ChainSettings) -> tuple[Signer, Signer]:
-    """Two keys with two jobs: one pays gas, the other makes claims true. Decrypting takes about a second each."""
-    sender = load_signer(settings.senders, chain_ids=[settings.chain_id])
-    claim_signer = load_signer(settings.claim_signer, chain_ids=[settings.chain_id])
-    refuse_shared_keys([sender], [claim_signer])
-    return sender, claim_signer
+def load_keys(settings: ChainSettings) -> Keys:
+    """Keys with different jobs: some pay gas, one makes claims true. Decrypting takes about a second each."""
+    chain_ids = [settings.chain_id]
+    senders = load_signers(settings.senders, chain_ids=chain_ids)
+    revokers = load_signers(settings.revoker, chain_ids=chain_ids, optional=True)
+    claim_signer = load_signer(settings.claim_signer, chain_ids=chain_ids)
+    refuse_shared_keys(senders, revokers, [claim_signer])
+    if len(revokers) > 1:
+        raise SettingsError("CLAIMWRIGHT_REVOKER_KEYSTORE", "names several keys, where there can be one only")
+    return Keys(senders=senders, revoker=revokers[0] if revokers else None, claim_signer=claim_signer)
 
 
-def _profile(settings: ChainSettings) -> ChainProfile:
-    profile = rules.profile(settings.chain_id, depth=settings.depth)
-    if settings.max_fee_gwei is not None:
-        profile = msgspec.structs.replace(profile, max_fee=settings.max_fee_gwei * GWEI)
-    return profile
+def profile(settings: ChainSettings) -> ChainProfile:
+    """The chain's, with what the operator set."""
+    known = rules.profile(settings.chain_id, depth=settings.depth)
+    max_fee = known.max_fee if settings.max_fee_gwei is None else settings.max_fee_gwei * GWEI
+    return msgspec.structs.replace(
+        known,
+        max_fee=max_fee,
+        max_tip=min(known.max_tip, max_fee),
+        max_unmined=settings.max_in_flight or known.max_unmined,
+    )
+
+
+def limits(settings: ChainSettings, batch_size: int, reserve_at: str) -> Limits:
+    """`reserve_at`: the address that revocations are sent from."""
+    full, rest = divmod(settings.reserve_revocations, batch_size)
+    gas = full * contracts.revoke_gas(batch_size) + (contracts.revoke_gas(rest) if rest else 0)
+    return Limits(
+        daily_cap=None if settings.daily_fees_gwei is None else settings.daily_fees_gwei * GWEI,
+        reserve_gas=gas,
+        reserve_at=reserve_at,
+    )

@@ -18,7 +18,7 @@ from issuer.chain_room import ChainRoom, Shared
 from issuer.claims.queueing import Issuance
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, SettingsError
-from issuer.loops import every
+from issuer.loops import every, until_stopped
 from issuer.monitoring.pages import DaemonPages
 from issuer.monitoring.port import private_port
 from issuer.providers.registry import providers as open_providers
@@ -68,16 +68,13 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
         pages = DaemonPages(db, queue, [room.sight for room in rooms], checks_per_day=settings.checks_per_day).pages()
-        async with (
-            private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages),
-            asyncio.TaskGroup() as tasks,
-        ):
-            tasks.create_task(queue.run({INBOX: cases.handle_event, LANE: rooms.ring}, stop))
-            tasks.create_task(every(SWEEP_SECONDS, cases.sweep, "sweep", stop))
-            for room in rooms:
-                room.start(tasks)
-        for room in rooms:
-            await room.release()
+        loops = [
+            queue.run({INBOX: cases.handle_event, LANE: rooms.ring}, stop),
+            every(SWEEP_SECONDS, cases.sweep, "sweep", stop),
+            *(loop for room in rooms for loop in room.loops()),
+        ]
+        async with private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages):
+            await until_stopped(loops, stop)
     finally:
         await queue.aclose()
         for room in rooms:

@@ -1,7 +1,8 @@
 """What the daemon's loops have in common: a step that fails is named in the log and ends no loop."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 import structlog
 
@@ -10,6 +11,7 @@ from issuer.errors import ClaimwrightError, LaneHeld
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
+GRACE_SECONDS = 4.0  # for a step that is running when the process is to stop; a cut one is found again in the tables
 
 Step = Callable[[], Awaitable[object]]
 
@@ -38,6 +40,16 @@ async def every(seconds: float, step: Step, name: str, stop: asyncio.Event, chai
         fine = await attempt(step, name, chain_id)
         pause = seconds if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
         await wait(pause, stop)
+
+
+async def until_stopped(loops: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
+    """Run all until `stop`, give them time to end what they are in, and cut the rest. One that breaks ends all."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(loop) for loop in loops]
+        await stop.wait()
+        await asyncio.wait(running, timeout=GRACE_SECONDS)
+        for task in running:
+            task.cancel()
 
 
 async def wait(seconds: float, *events: asyncio.Event) -> None:

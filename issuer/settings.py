@@ -87,6 +87,11 @@ class ChainSettings(NodeSettings, frozen=True, kw_only=True):
     revoker_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_KEY", default=None)
     revoker_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_REMOTE", default=None)
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
+    daily_fees_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_DAILY_FEES_GWEI", default=None)
+    max_in_flight: Annotated[int, Meta(ge=1, le=64)] | None = msgspec.field(
+        name="CLAIMWRIGHT_MAX_IN_FLIGHT", default=None
+    )
+    reserve_revocations: Annotated[int, Meta(ge=0)] = msgspec.field(name="CLAIMWRIGHT_RESERVE_REVOCATIONS", default=100)
 
     @property
     def senders(self) -> KeySource:
@@ -161,7 +166,9 @@ class OwnerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class DeploySettings(OwnerSettings, frozen=True, kw_only=True):
     """`claimwright deploy`, which also registers whom the daemon signs with."""
 
-    sender: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(name="CLAIMWRIGHT_SENDER_ADDRESS")
+    senders: tuple[Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")], ...] = msgspec.field(
+        name="CLAIMWRIGHT_SENDER_ADDRESS"
+    )
     claim_signer: Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$")] = msgspec.field(
         name="CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS"
     )

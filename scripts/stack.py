@@ -182,7 +182,7 @@ class Stack:
             deployment = await deploy(
                 gateway,
                 deployer,
-                sender=self._addresses["sender"],
+                senders=[self._addresses["sender"]],
                 claim_signer=self._addresses["claim_signer"],
                 path=self.directory / "deployment.json",
                 topics=levels.all_topics(),

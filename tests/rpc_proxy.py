@@ -28,7 +28,8 @@ Call = dict[str, Any]
 SEND = "eth_sendRawTransaction"
 SENDS = frozenset({SEND})
 READS = frozenset({
-    "eth_blockNumber", "eth_call", "eth_chainId", "eth_getBalance", "eth_getBlockByNumber", "eth_getBlockReceipts",
+    "eth_blockNumber", "eth_call", "eth_chainId", "eth_feeHistory", "eth_getBalance", "eth_getBlockByNumber",
+    "eth_getBlockReceipts",
     "eth_getCode", "eth_getLogs", "eth_getTransactionByHash", "eth_getTransactionCount", "eth_getTransactionReceipt",
     "eth_maxPriorityFeePerGas",
 })  # fmt: skip

@@ -56,7 +56,7 @@ async def deploy(
     gateway: Gateway,
     deployer: Signer,
     *,
-    sender: str,
+    senders: Sequence[str],
     claim_signer: str,
     path: str | Path,
     topics: Sequence[int],
@@ -73,8 +73,9 @@ async def deploy(
     on_chain = await gateway.chain_id()
     if chain_id not in (None, on_chain):
         raise WrongChain(f"the node is on chain {on_chain}, not {chain_id}; check CLAIMWRIGHT_RPC_URL")
-    sender, claim_signer = str(to_checksum_address(sender)), str(to_checksum_address(claim_signer))
-    _refuse_shared_keys(on_chain, deployer.address, sender, claim_signer)
+    senders = [str(to_checksum_address(sender)) for sender in senders]
+    claim_signer = str(to_checksum_address(claim_signer))
+    _refuse_shared_keys(on_chain, deployer.address, senders, claim_signer)
     if not topics:
         raise InvalidInput("topics", "at least one is needed")
     deployment = _recorded(path)
@@ -84,7 +85,7 @@ async def deploy(
     nonce = await _settled_nonce(gateway, deployer.address, wait_seconds, log)
     there = await _adopted(gateway, deployment.contracts, log)
     at, planned = _deployments(there, deployer.address, nonce, topics[0])
-    wanted = steps(at, sender=sender, claim_signer=claim_signer, topics=topics)
+    wanted = steps(at, senders=senders, claim_signer=claim_signer, topics=topics)
     for step, answer in zip(wanted, await gateway.call([step.ask for step in wanted]), strict=True):
         data = step.missing(answer)
         if data is not None:
@@ -129,12 +130,10 @@ def _recorded(path: str | Path) -> Deployment | None:
     return Deployment.load(path) if Path(path).exists() else None
 
 
-def _refuse_shared_keys(chain_id: int, deployer: str, sender: str, claim_signer: str) -> None:
-    if claim_signer in (deployer, sender):
-        raise SettingsError(
-            "CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS", "is the deployer's or the sender's; use a key of its own"
-        )
-    if sender == deployer and not rules.is_local(chain_id):
+def _refuse_shared_keys(chain_id: int, deployer: str, senders: Sequence[str], claim_signer: str) -> None:
+    if claim_signer in (deployer, *senders):
+        raise SettingsError("CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS", "is the deployer's or a sender's; use a key of its own")
+    if deployer in senders and not rules.is_local(chain_id):
         raise SettingsError("CLAIMWRIGHT_SENDER_ADDRESS", "is the deployer's, who may add claim keys; use another key")
 
 

@@ -74,7 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     missing: Callable[[bytes | None], bytes | None]
 
 
-def steps(at: dict[str, str], *, sender: str, claim_signer: str, topics: Sequence[int]) -> list[Step]:
+def steps(at: dict[str, str], *, senders: Sequence[str], claim_signer: str, topics: Sequence[int]) -> list[Step]:
     """Everything that must be registered between the contracts named in `at`, in order."""
     factory, issuer, registry = (at[name] for name in NAMES[:3])
     key = contracts.key_of(claim_signer)
@@ -89,10 +89,13 @@ def steps(at: dict[str, str], *, sender: str, claim_signer: str, topics: Sequenc
             ask=abi.GET_KEY.call(issuer, key),
             missing=_unless_key(abi.ADD_KEY.calldata(key, PURPOSE_CLAIM, KEY_TYPE_CLAIMWRIGHT)),
         ),
-        Step(
-            what=f"the ClaimIssuer takes batches from {sender}",
-            ask=abi.IS_OPERATOR.call(issuer, sender),
-            missing=_unless_yes(abi.SET_OPERATOR.calldata(sender, True)),
+        *(
+            Step(
+                what=f"the ClaimIssuer takes batches from {sender}",
+                ask=abi.IS_OPERATOR.call(issuer, sender),
+                missing=_unless_yes(abi.SET_OPERATOR.calldata(sender, True)),
+            )
+            for sender in senders
         ),
         Step(
             what="the ClaimIssuerRegistry trusts the ClaimIssuer" + (" for its topics" if topics else ""),
@@ -108,16 +111,16 @@ def steps(at: dict[str, str], *, sender: str, claim_signer: str, topics: Sequenc
 
 
 async def check_deployment(
-    gateway: Gateway, deployment: Deployment, *, sender: str, claim_signer: str, topics: Sequence[int] = ()
+    gateway: Gateway, deployment: Deployment, *, senders: Sequence[str], claim_signer: str, topics: Sequence[int] = ()
 ) -> list[str]:
-    """What is wrong, one line each; empty when a daemon with these two keys can work. Raises the gateway's errors."""
+    """What is wrong, one line each; empty when a daemon with these keys can work. Raises the gateway's errors."""
     if not deployment.complete():
         missing = [name for name in NAMES if name not in deployment.contracts]
         return [f"the deployment file names no {name}; run `claimwright deploy`" for name in missing]
     problems = await code_problems(gateway, deployment.contracts)
     if problems:
         return problems
-    wanted = steps(deployment.contracts, sender=sender, claim_signer=claim_signer, topics=topics)
+    wanted = steps(deployment.contracts, senders=senders, claim_signer=claim_signer, topics=topics)
     answers = await gateway.call([step.ask for step in wanted])
     return [
         f"it is not so that {step.what}; run `claimwright deploy`"

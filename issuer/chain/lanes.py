@@ -2,38 +2,49 @@
 
 crash before the commit   nothing happened: the nonce is unused and the signed bytes are gone
 crash after the commit    the stored bytes are sent again, unchanged, by whoever holds the lane next
+
+What happens to a transaction after it was first sent is `upkeep.py`'s.
 """
 
-import asyncio
-import os
-import socket
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
-from itertools import accumulate
+from datetime import datetime
 
+import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
-from issuer.chain import fees, store
-from issuer.chain.fees import Fees
+from issuer.chain import fees, leases, rules, store
+from issuer.chain.errors import SendOutcome, SendResult
+from issuer.chain.fees import Fees, Purse
 from issuer.chain.gateway import Gateway, Head
-from issuer.chain.rules import ChainProfile, TxStatus
+from issuer.chain.leases import Lease, LeaseKeeper
+from issuer.chain.rules import GWEI, ChainProfile, Hold, Share, TxStatus
 from issuer.chain.signer import Signer
-from issuer.chain.store import InFlight, Lease
+from issuer.chain.store import InFlight
 from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan, Signed, sign
 from issuer.clock import now as clock_now
 from issuer.db import Database
-from issuer.errors import LaneHeld, LaneLost
+from issuer.errors import LaneHeld
 from issuer.ids import new_id
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(seconds=5)
-
 # Called inside the SQL transaction that stores new transactions: link claims to them and move them, or raise.
 Link = Callable[[AsyncSession, Sequence[Transaction]], Awaitable[None]]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator allows a lane. `daily_cap` in wei a day (UTC), None for any amount.
+
+    `reserve_gas`: what issues leave for revocations, at the fee of the moment, on the address `reserve_at` (EIP-55), or
+    on this lane's own.
+    """
+
+    daily_cap: int | None = None
+    reserve_gas: int = 0
+    reserve_at: str | None = None
 
 
 class LaneKeeper:
@@ -47,208 +58,139 @@ class LaneKeeper:
         *,
         chain_id: int,
         profile: ChainProfile,
+        share: Share = Share(),  # noqa: B008 - it is frozen
+        limits: Limits = Limits(),  # noqa: B008
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
-        self._db = db
-        self._gateway = gateway
-        self._sender = sender
-        self._clock = clock
+        self.db = db
+        self.gateway = gateway
         self.chain_id = chain_id
         self.profile = profile
-        self._owner = f"{socket.gethostname()[:32]}-{os.getpid()}-{new_id('own')[-8:]}"
-        self._lease: Lease | None = None
-        self._renew_at = 0.0
-
-    async def ensure(self) -> bool:
-        """Hold the lane: take it, or renew before the lease runs out. False while another process has it."""
-        time = asyncio.get_running_loop().time()
-        if self._lease is not None and time < self._renew_at:
-            return True
-        try:
-            if self._lease is None:
-                self._lease = await self._take()
-            else:
-                async with self._db.write() as session:
-                    await store.renew(session, self._lease, LEASE)
-        except LaneLost:
-            self._lease = None
-            raise
-        self._renew_at = time + LEASE.total_seconds() / 3
-        return self._lease is not None
-
-    async def release(self) -> None:
-        """Let the next process start at once."""
-        if self._lease is not None:
-            lease, self._lease = self._lease, None
-            async with self._db.write() as session:
-                await store.release(session, lease)
-
-    async def in_flight(self) -> InFlight:
-        async with self._db.read() as session:
-            return await store.in_flight(session, (await self._lane(session)).id)
+        self.share = share
+        self.limits = limits
+        self.clock = clock
+        self.restless = False  # a node's answer asks for a look at what is unmined before its time
+        self._signer = sender
+        self._lease = LeaseKeeper(db, self._take)
 
     @property
     def sender(self) -> str:
-        return self._sender.address
+        return self._signer.address
+
+    async def ensure(self) -> bool:
+        """Hold the lane: take it, or renew before the lease runs out. False while another process has it."""
+        return await self._lease.ensure()
+
+    async def release(self) -> None:
+        """Let the next process start at once."""
+        await self._lease.release()
+
+    def lease(self) -> Lease:
+        """Raises `LaneLost` when it is not held."""
+        return self._lease.held()
+
+    async def in_flight(self) -> InFlight:
+        async with self.db.read() as session:
+            return await store.in_flight(session, str(self.lease().key))
 
     async def next_nonce(self) -> int:
         """What `submit` will use, unless the lane is lost meanwhile."""
-        async with self._db.read() as session:
-            return (await self._lane(session)).next_nonce
+        async with self.db.read() as session:
+            return (await self.row(session)).next_nonce
+
+    async def row(self, session: AsyncSession) -> Lane:
+        lane = await session.get(Lane, self.lease().key, populate_existing=True)
+        assert lane is not None  # leased, and never deleted
+        return lane
 
     async def submit(self, plans: Sequence[Plan], head: Head, link: Link) -> None:
         """Give each plan the next nonce, sign them, commit them with what `link` writes, send them in order.
 
-        If anything fails up to the commit, nothing was used up and nothing was sent. Plans at the end that the sender
-        could not pay for are left out: `link` is given as many transactions as there will be, in the plans' order.
+        If anything fails up to the commit, nothing was used up and nothing was sent. Plans at the end that the lane
+        may not pay for are left out: `link` is given as many transactions as there will be, in the plans' order.
         """
-        lease = self._held()
-        nonce = await self.next_nonce()
+        lease, purpose = self.lease(), plans[0].purpose
+        async with self.db.read() as session:
+            lane = await self.row(session)
+            in_flight = await store.in_flight(session, lane.id)
+        self._may_sign(lane, purpose)
         price = fees.opening(
             base_fee=head.base_fee,
-            suggested_tip=await self._gateway.suggested_tip(),
+            suggested_tip=await self.tip(),
             min_tip=self.profile.min_tip,
             max_fee=self.profile.max_fee,
         )
-        paid = await self._affordable(lease, plans, price)
-        signed = [
-            await sign(self._sender, plan, chain_id=self.chain_id, nonce=nonce + place, fees=price)
-            for place, plan in enumerate(paid)
-        ]
-        purpose = plans[0].purpose
+        paid = await self._affordable(lane, plans, price, in_flight.cost)
+        nonce = lane.next_nonce
+        signed = [await self.sign(plan, nonce + place, price) for place, plan in enumerate(paid)]
         crashpoint.reached(f"{purpose}.signed")
-        async with self._db.write() as session:
+        async with self.db.write() as session:
             await store.take_nonces(session, lease, nonce, len(paid))
-            transactions = [self._row(lease, plan, nonce + place) for place, plan in enumerate(paid)]
+            transactions = [self.new_transaction(plan, nonce + place) for place, plan in enumerate(paid)]
             session.add_all(transactions)
             await session.flush()
-            session.add_all(self._attempt(row.id, made) for row, made in zip(transactions, signed, strict=True))
+            session.add_all(self.new_attempt(row.id, made) for row, made in zip(transactions, signed, strict=True))
             await link(session, transactions)
             crashpoint.reached(f"{purpose}.before_commit")
         crashpoint.reached(f"{purpose}.committed")
-        await self._send("first", [made.raw for made in signed])
+        await self.send("first", [made.raw for made in signed])
         crashpoint.reached(f"{purpose}.sent")
 
-    async def resend(self, head: Head) -> None:
-        """Push what is stored and not mined, lowest nonce first; raise the fee of a lowest one that cannot enter."""
-        lease = self._held()
-        async with self._db.read() as session:
-            waiting = await store.transactions(session, lease.lane_id, TxStatus.SIGNED)
-            attempts = await store.attempts(session, [transaction.id for transaction in waiting])
-        if not waiting:
+    async def hold(self, lane: Lane, hold: Hold | None, reason: str | None = None) -> None:
+        """Say why nothing new is signed here, or that it is again. Written, and told in the log, when it changes."""
+        if (lane.hold, lane.held_because) == (hold, reason):
             return
-        await self._check_nonce(lease, waiting)
-        newest = attempts[waiting[0].id][-1]
-        old = Fees(max_fee=newest.max_fee_per_gas, tip=newest.max_priority_fee_per_gas)
-        if not fees.affordable(old, head.base_fee):
-            await self._replace(lease, waiting[0], old, head)
-        await self._send("rebroadcast", [attempts[transaction.id][-1].raw for transaction in waiting])
+        if hold is None:
+            log.info("lane_free_again", chain_id=self.chain_id, lane=lane.id, reason=str(lane.hold))
+        elif hold != lane.hold:
+            log.error("lane_held", chain_id=self.chain_id, lane=lane.id, reason=reason, status=str(hold))
+        since = None if hold is None else self.clock()
+        async with self.db.write() as session:
+            await leases.fenced(session, self.lease(), hold=hold, held_because=reason, held_since=since)
+        lane.hold, lane.held_because = hold, reason
 
-    async def _take(self) -> Lease | None:
-        genesis = await self._gateway.genesis_hash()
-        chain_nonce = await self._gateway.nonce(self._sender.address)
-        async with self._db.write() as session:
-            await store.remember_chain(session, self.chain_id, genesis, self._clock())
-            lane = await store.lane_of(session, self.chain_id, self._sender.address)
-            if lane is None:
-                lane = await store.make_lane(session, self.chain_id, self._sender.address, chain_nonce)
-            lease = await store.acquire(session, lane.id, self._owner, LEASE, alone=self._db.is_sqlite)
-            if lease is not None:
-                ahead = chain_nonce > lane.next_nonce
-                reason = "the sender's nonce on chain is ahead of ours: another wallet, or a restored database"
-                await store.hold(session, lease, reason if ahead else None)
-        if lease is not None:
-            log.info("lane_taken", chain_id=self.chain_id, lane=lease.lane_id)
-        return lease
+    async def tip(self) -> int:
+        """What the market asks for now, in wei per gas."""
+        rewards = await self.gateway.tips(self.profile.tip_percentile)
+        return fees.market_tip(rewards, min_tip=self.profile.min_tip, max_tip=self.profile.max_tip)
 
-    async def _lane(self, session: AsyncSession) -> Lane:
-        lane = await store.lane_of(session, self.chain_id, self._sender.address)
-        if lane is None:
-            raise LaneLost("the lane is not there yet")
-        if lane.held_because is not None and not lane.held_because.startswith("balance"):
-            raise LaneHeld(lane.held_because)
-        if lane.paused_by is not None:
-            raise LaneHeld(f"paused by {lane.paused_by}; `claimwright lane resume {lane.id}` lifts it")
-        return lane
-
-    async def _affordable(self, lease: Lease, plans: Sequence[Plan], price: Fees) -> Sequence[Plan]:
-        """The leading plans that the sender can pay for beside what is on its way already.
-
-        If that is not even the first, nothing is signed: the lane is held, and the hold lifts itself after a top-up.
-        """
-        balance = await self._gateway.balance(self._sender.address)
-        async with self._db.read() as session:
-            lane = await self._lane(session)
-            held, spent = lane.held_because, (await store.in_flight(session, lane.id)).gas
-        needs = [gas * price.max_fee for gas in accumulate((plan.gas_limit for plan in plans), initial=spent)][1:]
-        paid = [plan for plan, need in zip(plans, needs, strict=True) if need <= balance]
-        reason = None if paid else f"balance of {self._sender.address} is under {needs[0]} wei; top it up"
-        if held != reason and (held is None or reason is None):
-            async with self._db.write() as session:
-                await store.hold(session, lease, reason)
-        if reason is not None:
-            raise LaneHeld(reason)
-        return paid
-
-    async def _check_nonce(self, lease: Lease, waiting: Sequence[Transaction]) -> None:
-        """A nonce that the chain has used up without one of our hashes belongs to somebody else: stop signing."""
-        # Of one node: the nonce of one and the receipts of another, a block behind, would accuse a stranger.
-        node, _ = await self._gateway.pinned()
-        used = await node.nonce(self._sender.address)
-        ours = [transaction for transaction in waiting if transaction.nonce < used]
-        if not ours:
-            return
-        async with self._db.read() as session:
-            attempts = await store.attempts(session, [transaction.id for transaction in ours])
-        hashes = [attempt.hash for rows in attempts.values() for attempt in rows]
-        found = {receipt.tx_hash for receipt in await node.receipts(hashes) if receipt is not None}
-        for transaction in ours:
-            if not found & {attempt.hash for attempt in attempts[transaction.id]}:
-                reason = f"nonce {transaction.nonce} was used by a transaction that is not ours"
-                async with self._db.write() as session:
-                    await store.hold(session, lease, reason)
-                raise LaneHeld(reason)
-
-    async def _replace(self, lease: Lease, transaction: Transaction, old: Fees, head: Head) -> None:
-        """Another attempt at the same nonce and calldata with both fees raised; kept beside the older ones."""
-        tip = await self._gateway.suggested_tip()
-        price = fees.bump(old, base_fee=head.base_fee, suggested_tip=tip, max_fee=self.profile.max_fee)
-        if price is None:
-            log.warning("fee_cap_reached", chain_id=self.chain_id, nonce=transaction.nonce)
-            return
-        plan = Plan(
-            purpose=transaction.purpose,
-            recipient=transaction.recipient,
-            calldata=transaction.calldata,
-            gas_limit=transaction.gas_limit,
+    async def purse(self, lane: Lane, price: Fees, committed: int) -> Purse:
+        """What the lane has for one more transaction at this price."""
+        reserve_at = self.limits.reserve_at
+        elsewhere = reserve_at if reserve_at != self.sender else None
+        spent = 0
+        if self.limits.daily_cap is not None:
+            midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
+            async with self.db.read() as session:
+                spent = await store.spent_gwei(session, lane.id, midnight) * GWEI
+        return Purse(
+            balance=await self.gateway.balance(self.sender),
+            committed=committed,
+            reserve=self.limits.reserve_gas * price.max_fee,
+            reserve_balance=None if elsewhere is None else await self.gateway.balance(elsewhere),
+            spent=spent,
+            daily_cap=self.limits.daily_cap,
         )
-        signed = await sign(self._sender, plan, chain_id=self.chain_id, nonce=transaction.nonce, fees=price)
-        crashpoint.reached("bump.signed")
-        async with self._db.write() as session:
-            await store.renew(session, lease, LEASE)
-            session.add(self._attempt(transaction.id, signed))
-            crashpoint.reached("bump.before_commit")
-        crashpoint.reached("bump.committed")
-        await self._send("bump", [signed.raw])
-        crashpoint.reached("bump.sent")
 
-    async def _send(self, kind: str, raw: list[bytes]) -> None:
+    async def sign(self, plan: Plan, nonce: int, price: Fees) -> Signed:
+        return await sign(self._signer, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
+
+    async def send(self, kind: str, raw: list[bytes]) -> list[SendOutcome]:
         """Every answer but none is fine: the receipt alone says what happened (invariant I10)."""
-        metrics.ATTEMPTS.labels(self.chain_id, self._held().lane_id, kind).inc(len(raw))
-        for outcome in await self._gateway.send(raw):
+        metrics.ATTEMPTS.labels(self.chain_id, self.lease().key, kind).inc(len(raw))
+        outcomes = await self.gateway.send(raw)
+        for outcome in outcomes:
             metrics.SENDS.labels(self.chain_id, outcome.result).inc()
             log.info("sent", chain_id=self.chain_id, result=str(outcome.result))
+        if kind == "first" and any(outcome.result is SendResult.NONCE_LOW for outcome in outcomes):
+            self.restless = True  # somebody may have used it: that is looked into at once
+        return outcomes
 
-    def _held(self) -> Lease:
-        if self._lease is None:
-            raise LaneLost("the lane is not held")
-        return self._lease
-
-    def _row(self, lease: Lease, plan: Plan, nonce: int) -> Transaction:
-        at = self._clock()
+    def new_transaction(self, plan: Plan, nonce: int) -> Transaction:
+        at = self.clock()
         return Transaction(
             id=new_id("txn"),
-            lane_id=lease.lane_id,
+            lane_id=str(self.lease().key),
             chain_id=self.chain_id,
             nonce=nonce,
             purpose=plan.purpose,
@@ -260,7 +202,7 @@ class LaneKeeper:
             updated_at=at,
         )
 
-    def _attempt(self, transaction_id: str, signed: Signed) -> Attempt:
+    def new_attempt(self, transaction_id: str, signed: Signed, *, noop: bool = False) -> Attempt:
         return Attempt(
             id=new_id("att"),
             transaction_id=transaction_id,
@@ -268,5 +210,81 @@ class LaneKeeper:
             raw=signed.raw,
             max_fee_per_gas=signed.fees.max_fee,
             max_priority_fee_per_gas=signed.fees.tip,
-            signed_at=self._clock(),
+            noop=noop,
+            signed_at=self.clock(),
         )
+
+    def _may_sign(self, lane: Lane, purpose: str) -> None:
+        if lane.paused_by is not None:
+            raise LaneHeld(f"paused by {lane.paused_by}; `claimwright lane resume {lane.id}` lifts it")
+        if rules.blocks(lane.hold, purpose):
+            raise LaneHeld(lane.held_because or str(lane.hold))
+
+    async def _affordable(self, lane: Lane, plans: Sequence[Plan], price: Fees, committed: int) -> Sequence[Plan]:
+        """The leading plans that the sender can pay for beside what is on its way, leaving what revocations may need.
+
+        If that is not even the first, nothing is signed: the lane is held, and the hold lifts itself.
+        """
+        purse = await self.purse(lane, price, committed)
+        paid: list[Plan] = []
+        for plan in plans:
+            cost = plan.gas_limit * price.max_fee
+            hold = fees.refusal(purse, cost, plan.purpose)
+            if hold is not None and not paid:
+                reason = _in_words(hold, self.sender, self.limits.reserve_at or self.sender, purse, cost)
+                await self.hold(lane, hold, reason)
+                raise LaneHeld(reason)
+            if hold is not None:
+                return paid
+            paid.append(plan)
+            purse = msgspec.structs.replace(purse, committed=purse.committed + cost)
+        if lane.hold in rules.OF_MONEY and plans[0].purpose not in rules.URGENT:
+            await self.hold(lane, None)
+        return paid
+
+    async def _take(self, owner: str) -> Lease | None:
+        """Take the lane, and compare its next nonce with the chain's before anything is signed."""
+        alone = self.db.is_sqlite
+        async with self.db.read() as session:
+            lane = await store.lane_of(session, self.chain_id, self.sender)
+            if lane is not None and not await leases.free(session, Lane, lane.id, alone=alone):
+                return None
+        genesis = await self.gateway.genesis_hash()
+        nonce = await self.gateway.nonce(self.sender)
+        async with self.db.write() as session:
+            await store.remember_chain(session, self.chain_id, genesis, self.clock())
+            lane = await store.lane_of(session, self.chain_id, self.sender)
+            if lane is None:
+                lane = await store.make_lane(session, self.chain_id, self.sender, nonce)
+            lease = await leases.acquire(session, Lane, lane.id, owner, alone=alone)
+            if lease is None:
+                return None
+            hold, reason = _at_start(lane, nonce)
+            since = lane.held_since if hold == lane.hold else self.clock()
+            await leases.fenced(
+                session, lease, hold=hold, held_because=reason, held_since=None if hold is None else since
+            )
+        log.info("lane_taken", chain_id=self.chain_id, lane=lease.key)
+        if hold == Hold.NONCE_AHEAD:
+            log.error("lane_held", chain_id=self.chain_id, lane=lease.key, reason=reason, status=str(hold))
+        return lease
+
+
+def _at_start(lane: Lane, nonce: int) -> tuple[Hold | None, str | None]:
+    """A lane is taken after a start, a restored backup or a lost lease: what was known of it may be old."""
+    if nonce > lane.next_nonce:
+        return Hold.NONCE_AHEAD, (
+            f"the chain has seen {nonce} transactions of {lane.sender} and the database {lane.next_nonce}: another "
+            "wallet, or a restored database"
+        )
+    # What money holds is found again with the next transaction, a nonce that somebody used by the next look.
+    return None, None
+
+
+def _in_words(hold: Hold, sender: str, reserve_at: str, purse: Purse, cost: int) -> str:
+    if hold == Hold.BALANCE:
+        return f"the balance of {sender} is under {purse.committed + cost} wei; top it up"
+    if hold == Hold.RESERVE:
+        needed = purse.reserve + (purse.committed + cost if purse.reserve_balance is None else 0)
+        return f"{reserve_at} would have less than {purse.reserve} wei for revocations; it needs {needed}: top it up"
+    return f"the daily cap of {(purse.daily_cap or 0) // GWEI} gwei is reached; it ends at midnight UTC"

@@ -59,6 +59,16 @@ class Reads(ABC):
         tag = "pending" if pending else "latest"
         return await self._one(wire.quantity, "eth_getTransactionCount", address, tag)
 
+    async def standing(self, address: str) -> tuple[int, Head]:
+        """The next nonce by the newest block, and a block that is not older than the one it was read from."""
+        nonce = _question(wire.quantity, "eth_getTransactionCount", address, "latest")
+        next_nonce, head = await self.read([nonce, _HEAD])
+        return next_nonce, head
+
+    async def finalized(self) -> Head:
+        """The newest block that the chain itself calls final. Raises `NodeRefused` where there is none."""
+        return await self._one(wire.head, "eth_getBlockByNumber", "finalized", False)
+
     async def balance(self, address: str) -> int:
         """In wei."""
         return await self._one(wire.quantity, "eth_getBalance", address, "latest")
@@ -76,6 +86,15 @@ class Reads(ABC):
                 return 0
             raise
 
+    async def tips(self, percentile: int, *, blocks: int = 10) -> list[int]:
+        """What each of the newest blocks was paid at this percentile of its gas, in wei per gas."""
+        try:
+            return await self._one(wire.rewards, "eth_feeHistory", hex(blocks), "latest", [percentile])
+        except NodeRefused as error:
+            if error.rpc_code == _METHOD_NOT_FOUND:
+                return [await self.suggested_tip()]
+            raise
+
     async def call(self, calls: Sequence[Call]) -> list[bytes | None]:
         """The answers at the newest block, in order. None: the call reverted."""
         return await self.read([_call(call) for call in calls])
@@ -91,6 +110,11 @@ class Reads(ABC):
         for start in range(0, len(hashes), RECEIPTS_TOGETHER):
             found += await self.read([_receipt(tx_hash) for tx_hash in hashes[start : start + RECEIPTS_TOGETHER]])
         return found
+
+    async def receipts_at(self, number: int, hashes: Sequence[str]) -> tuple[str | None, list[Receipt | None]]:
+        """The hash of a block and receipts, of one node: one that shows the block knows what is below it."""
+        block_hash, *found = await self.read([_block(number), *map(_receipt, hashes)])
+        return block_hash, found
 
     async def logs(
         self, first: int, last: int, topics: Sequence[Sequence[bytes] | None], *, address: str | None = None

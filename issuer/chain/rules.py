@@ -24,6 +24,9 @@ class Purpose(StrEnum):
 URGENT = frozenset({Purpose.REVOKE, Purpose.NOOP})
 
 
+SPEED_UP, CANCEL = "speed-up", "cancel"  # what a person may want of an unmined transaction
+
+
 class TxStatus(StrEnum):
     """`signed`: bytes are stored and may be on the wire. `mined`: in a block, revocable. `final`: deep enough.
 
@@ -71,7 +74,7 @@ OF_MONEY = frozenset({Hold.BALANCE, Hold.RESERVE, Hold.DAILY_CAP})
 
 def blocks(hold: Hold | None, purpose: str) -> bool:
     """Does a hold keep a new transaction of this purpose from being signed, whatever it costs?"""
-    return hold in BLOCKS_ALL or (hold is Hold.FEE_CAP and purpose not in URGENT)
+    return hold in BLOCKS_ALL or (hold == Hold.FEE_CAP and purpose not in URGENT)
 
 
 def shard(identity: str, topic: str) -> int:

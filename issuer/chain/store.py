@@ -1,26 +1,19 @@
 """Every query of the chain room. Nothing here commits, and every write to a lane carries its fencing token."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
-from issuer.chain.rules import TxStatus
+from issuer.chain.leases import Lease
+from issuer.chain.rules import OPEN, TxStatus
 from issuer.chain.tables import Attempt, Chain, Lane, Transaction, TransactionClaim
 from issuer.db import for_update, store_time
 from issuer.errors import LaneLost, WrongChain
 from issuer.ids import new_id
-
-
-class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """The right to sign on a lane, until somebody else's token is higher."""
-
-    lane_id: str
-    owner: str
-    token: int
 
 
 async def remember_chain(session: AsyncSession, chain_id: int, genesis_hash: str, now: datetime) -> None:
@@ -48,64 +41,17 @@ async def make_lane(session: AsyncSession, chain_id: int, sender: str, next_nonc
     return lane
 
 
-async def acquire(
-    session: AsyncSession, lane_id: str, owner: str, ttl: timedelta, *, alone: bool = False
-) -> Lease | None:
-    """Take a lane that is free or whose lease ran out. None: somebody else holds it.
-
-    `alone`: the caller is the only daemon there can be (SQLite's role lock), so a lease left over is a dead one's.
-    """
-    now = await store_time(session)
-    free = sa.true() if alone else sa.or_(Lane.leased_until.is_(None), Lane.leased_until < now)
-    token = await session.scalar(
-        sa.update(Lane)
-        .where(Lane.id == lane_id, free)
-        .values(owner=owner, leased_until=now + ttl, token=Lane.token + 1)
-        .returning(Lane.token)
-    )
-    return None if token is None else Lease(lane_id=lane_id, owner=owner, token=token)
-
-
-async def renew(session: AsyncSession, lease: Lease, ttl: timedelta) -> None:
-    """Raises `LaneLost` if the lane has a newer token."""
-    now = await store_time(session)
-    await _fenced(session, lease, leased_until=now + ttl)
-
-
-async def release(session: AsyncSession, lease: Lease) -> None:
-    await _fenced(session, lease, leased_until=None, owner=None)
-
-
-async def hold(session: AsyncSession, lease: Lease, reason: str | None) -> None:
-    """Say why nothing new is signed here, or that it is again."""
-    await _fenced(session, lease, held_because=reason)
-
-
 async def take_nonces(session: AsyncSession, lease: Lease, nonce: int, count: int) -> None:
     """Use up exactly `count` nonces from this one, if it is the next and the lease still stands. Raises `LaneLost`."""
     now = await store_time(session)
     taken = await session.scalar(
         sa.update(Lane)
-        .where(
-            Lane.id == lease.lane_id,
-            Lane.token == lease.token,
-            Lane.next_nonce == nonce,
-            Lane.leased_until >= now,
-            Lane.paused_by.is_(None),
-        )
+        .where(lease.row(), Lane.next_nonce == nonce, Lane.leased_until >= now, Lane.paused_by.is_(None))
         .values(next_nonce=nonce + count)
         .returning(Lane.next_nonce)
     )
     if taken is None:
         raise LaneLost("the lane's lease, nonce or pause changed; nothing was sent")
-
-
-async def _fenced(session: AsyncSession, lease: Lease, **values: object) -> None:
-    changed = await session.scalar(
-        sa.update(Lane).where(Lane.id == lease.lane_id, Lane.token == lease.token).values(**values).returning(Lane.id)
-    )
-    if changed is None:
-        raise LaneLost("another process holds the lane")
 
 
 async def transactions(session: AsyncSession, lane_id: str, *statuses: TxStatus) -> list[Transaction]:
@@ -118,21 +64,44 @@ async def transactions(session: AsyncSession, lane_id: str, *statuses: TxStatus)
     return list(await session.scalars(statement))
 
 
+async def spent_gwei(session: AsyncSession, lane_id: str, since: datetime) -> int:
+    """What the lane's mined transactions cost that were signed since then."""
+    paid = sa.select(sa.func.coalesce(sa.func.sum(Transaction.fee_gwei), 0))
+    return int(await session.scalar(paid.where(Transaction.lane_id == lane_id, Transaction.created_at >= since)) or 0)
+
+
 class InFlight(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a lane is signed and not mined: how many transactions, their gas limits together, when the newest was."""
+    """What of a lane is signed and not mined: how many transactions, their gas limits together, when the newest was.
+
+    `max_fee` is the highest that any of their attempts offers per gas, in wei; `wanted` counts those of which a person
+    wants something.
+    """
 
     count: int
     gas: int
+    max_fee: int
+    wanted: int
     newest_at: datetime | None
+
+    @property
+    def cost(self) -> int:
+        """In wei, the most that all of them can still cost."""
+        return self.gas * self.max_fee
 
 
 async def in_flight(session: AsyncSession, lane_id: str) -> InFlight:
     """Without reading the transactions themselves, which are large."""
+    unmined = (Transaction.lane_id == lane_id, Transaction.status == TxStatus.SIGNED)
     statement = sa.select(
-        sa.func.count(), sa.func.coalesce(sa.func.sum(Transaction.gas_limit), 0), sa.func.max(Transaction.created_at)
-    ).where(Transaction.lane_id == lane_id, Transaction.status == TxStatus.SIGNED)
-    count, gas, newest_at = (await session.execute(statement)).one()
-    return InFlight(count=count, gas=int(gas), newest_at=newest_at)
+        sa.func.count(),
+        sa.func.coalesce(sa.func.sum(Transaction.gas_limit), 0),
+        sa.func.count(Transaction.wanted),
+        sa.func.max(Transaction.created_at),
+    ).where(*unmined)
+    count, gas, wanted, newest_at = (await session.execute(statement)).one()
+    fees = sa.select(sa.func.max(Attempt.max_fee_per_gas)).join(Transaction, Transaction.id == Attempt.transaction_id)
+    max_fee = await session.scalar(fees.where(*unmined)) if count else 0
+    return InFlight(count=count, gas=int(gas), max_fee=max_fee or 0, wanted=wanted, newest_at=newest_at)
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +117,7 @@ async def open_transactions(session: AsyncSession, chain_id: int) -> list[Open]:
     statement = (
         sa.select(Transaction.id, Transaction.status, Attempt.hash)
         .join(Attempt, Attempt.transaction_id == Transaction.id)
-        .where(Transaction.chain_id == chain_id, Transaction.status.in_((TxStatus.SIGNED, TxStatus.MINED)))
+        .where(Transaction.chain_id == chain_id, Transaction.status.in_(OPEN))
         .order_by(Transaction.nonce, Attempt.id)
     )
     found: dict[str, Open] = {}
@@ -163,6 +132,12 @@ async def locked(session: AsyncSession, transaction_ids: Sequence[str]) -> list[
     statement = sa.select(Transaction).where(Transaction.id.in_(transaction_ids)).order_by(Transaction.nonce)
     light = statement.options(defer(Transaction.calldata, raiseload=True))
     return list(await session.scalars(for_update(light, session).execution_options(populate_existing=True)))
+
+
+async def with_nonces(session: AsyncSession, lane_id: str, nonces: range) -> dict[int, Transaction]:
+    """Those that there are, whatever became of them."""
+    where = (Transaction.lane_id == lane_id, Transaction.nonce >= nonces.start, Transaction.nonce < nonces.stop)
+    return {row.nonce: row for row in await session.scalars(sa.select(Transaction).where(*where))}
 
 
 async def attempts(session: AsyncSession, transaction_ids: Sequence[str]) -> dict[str, list[Attempt]]:

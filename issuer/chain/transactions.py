@@ -4,6 +4,7 @@ import msgspec
 
 from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
 from issuer.chain.fees import Fees
+from issuer.chain.rules import Purpose
 from issuer.chain.signer import Signer, checked_sign
 
 
@@ -14,6 +15,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     recipient: str
     calldata: bytes
     gas_limit: int
+
+
+def noop(sender: str, gas_limit: int) -> Plan:
+    """Nothing, sent to the sender itself: it only uses up a nonce."""
+    return Plan(purpose=Purpose.NOOP, recipient=sender, calldata=b"", gas_limit=gas_limit)
 
 
 class Signed(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from issuer import crashpoint, metrics
 from issuer.chain import rules, store
 from issuer.chain.gateway import Gateway, Head, Receipt
 from issuer.chain.reads import Reads
-from issuer.chain.rules import ChainProfile, TxStatus
+from issuer.chain.rules import GWEI, OPEN, ChainProfile, TxStatus
 from issuer.chain.store import Open
 from issuer.chain.tables import Transaction
 from issuer.clock import now as clock_now
@@ -26,7 +26,8 @@ JUDGED_TOGETHER = 16  # transactions to one SQL transaction: SQLite's one write 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
     """What one look found out about a transaction. `receipt` is None while no block holds it.
 
-    `unmined`: a reorg took its block; `mined`: it is in a block now and was not; `final`: deep enough.
+    `unmined`: a reorg took its block; `mined`: it is in a block now and was not; `final`: deep enough; `dead`:
+    a stranger used its nonce, finally.
     """
 
     transaction: Transaction
@@ -34,6 +35,11 @@ class Fate(msgspec.Struct, frozen=True, kw_only=True):
     unmined: bool
     mined: bool
     final: bool
+    dead: bool = False
+
+    @classmethod
+    def of_dead(cls, transaction: Transaction) -> "Fate":
+        return cls(transaction=transaction, receipt=None, unmined=False, mined=False, final=False, dead=True)
 
 
 class Settlement(Protocol):
@@ -114,7 +120,7 @@ class Watcher:
         at = self._clock()
         fates = []
         for transaction in await store.locked(session, transaction_ids):
-            if transaction.status != TxStatus.FINAL:
+            if transaction.status in OPEN:
                 fates.append(self._fate(transaction, sightings[transaction.id], head, at))
         await self._settlement.settle(session, fates, at)
         return len(transaction_ids) - sum(not fate.final for fate in fates)
@@ -145,3 +151,4 @@ class Watcher:
         transaction.block_number = receipt.block_number if receipt else None
         transaction.block_hash = receipt.block_hash if receipt else None
         transaction.succeeded = receipt.succeeded if receipt else None
+        transaction.fee_gwei = -(-receipt.fee // GWEI) if receipt else None

@@ -43,7 +43,10 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Receipt(msgspec.Struct, frozen=True):
-    """Hashes in lower case. A transaction that reverted is mined and not `succeeded`."""
+    """Hashes in lower case. A transaction that reverted is mined and not `succeeded`.
+
+    `fee`: what it cost in wei, a rollup's share for its data included; 0 from a node that does not say.
+    """
 
     tx_hash: str
     block_number: int
@@ -51,6 +54,7 @@ class Receipt(msgspec.Struct, frozen=True):
     succeeded: bool
     gas_used: int
     logs: tuple[Log, ...]
+    fee: int = 0
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -103,6 +107,12 @@ class _Receipt(msgspec.Struct, frozen=True, rename="camel"):
     logs: tuple[_Log, ...]
     block_number: Quantity | None = None
     block_hash: Hash | None = None
+    effective_gas_price: Quantity | None = None
+    l1_fee: Quantity | None = None
+
+
+class _FeeHistory(msgspec.Struct, frozen=True):
+    reward: tuple[tuple[Quantity, ...], ...] | None = None
 
 
 class _Transaction(msgspec.Struct, frozen=True):
@@ -172,6 +182,7 @@ def receipt(raw: msgspec.Raw, asked: str) -> Receipt | None:
         succeeded=found.status == "0x1",
         gas_used=int(found.gas_used, 16),
         logs=tuple(_log(log) for log in found.logs),
+        fee=int(found.gas_used, 16) * int(found.effective_gas_price or "0x0", 16) + int(found.l1_fee or "0x0", 16),
     )
 
 
@@ -190,6 +201,12 @@ def events(raw: msgspec.Raw, first: int, last: int) -> list[Event]:
     if any(not first <= event.block_number <= last for event in found):
         raise Garbled
     return sorted(found, key=lambda event: (event.block_number, event.index))
+
+
+def rewards(raw: msgspec.Raw) -> list[int]:
+    """What blocks paid at the one percentile that was asked for; empty blocks pay nothing."""
+    history = _decode(raw, _FeeHistory)
+    return [int(block[0], 16) for block in history.reward or () if block]
 
 
 def _log(log: _Log) -> Log:

@@ -15,7 +15,7 @@ from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
 from issuer.chain.gateway import Call, Gateway, Head
 from issuer.chain.lanes import LaneKeeper
-from issuer.chain.rules import is_local
+from issuer.chain.rules import is_local, shard
 from issuer.chain.signer import Signer
 from issuer.chain.store import InFlight
 from issuer.chain.tables import Transaction
@@ -85,7 +85,9 @@ class Issues:
         async with self._db.read() as session:
             if await stops.standing(session, [self._lane.chain_id]):
                 return False  # what waits goes on waiting; `claimwright stop lift` lets it go
-            rows = await store.ready(session, self._lane.chain_id, now=self._clock(), limit=WAVE)
+            rows = await store.ready(
+                session, self._lane.chain_id, now=self._clock(), limit=WAVE, share=self._lane.share
+            )
             case_ids = [case.id for _, case in rows]
             decisions = await store.newest_decisions(session, case_ids)
             vetoed = await store.vetoed(session, case_ids)
@@ -260,6 +262,7 @@ class Issues:
                     continue
                 if taken is None:
                     row.identity, row.updated_at = identity, self._clock()
+                    row.shard = shard(identity, row.topic)
                 else:
                     row.next_try_at = self._clock() + backoff(1)  # the other one goes first
 

@@ -10,13 +10,14 @@ from issuer import metrics
 from issuer.chain import contracts
 from issuer.chain import store as chain_store
 from issuer.chain.gateway import Receipt
+from issuer.chain.rules import Purpose
 from issuer.chain.tables import Transaction, TransactionClaim
 from issuer.chain.watcher import Fate
 from issuer.claims import store, succession
 from issuer.claims.rules import ClaimStatus, on_failure
 from issuer.claims.tables import Claim
 
-ISSUE, REVOKE = "issue", "revoke"
+ISSUE, REVOKE = Purpose.ISSUE, Purpose.REVOKE
 FIRST_WAIT = timedelta(seconds=2)
 
 
@@ -46,6 +47,15 @@ class _Proof(msgspec.Struct, frozen=True):
         return (claim.identity, int(claim.topic), claim.epoch + 1) in self.revoked
 
 
+class _Back(msgspec.Struct, frozen=True):
+    """A claim that did not get onto the chain, and where it is to go."""
+
+    claim: Claim
+    target: ClaimStatus
+    cause: str
+    detail: dict[str, object]
+
+
 class ClaimSettlement:
     """`claim_issuers`: our ClaimIssuer by chain id; events of any other contract prove nothing about revocations."""
 
@@ -60,10 +70,13 @@ class ClaimSettlement:
         claim_ids = [link.claim_id for several in links.values() for link in several]
         claims = {claim.id: claim for claim in await store.locked(session, claim_ids)}
         moves, stand = store.Moves(at), []
+        back: list[_Back] = []
         for fate in fates:
             carried = links.get(fate.transaction.id, [])
             if fate.unmined:
                 self._unmined(moves, fate.transaction, [claims[link.claim_id] for link in carried])
+            if fate.dead:
+                back += self._dead(carried, claims, fate.transaction, at)
             if fate.receipt is None:
                 continue
             proof = self._proof(fate.transaction, fate.receipt)
@@ -74,8 +87,9 @@ class ClaimSettlement:
                 if not fate.final:
                     continue
                 link.resolved_at = at
-                if _final(moves, fate.transaction, proof, claim):
+                if _final(moves, back, fate.transaction, proof, claim):
                     stand.append((claim, proof.where))
+        await _send_back(session, moves, back)
         await succession.confirm(session, stand, moves, cause="chain")
         await moves.write(session)
 
@@ -88,6 +102,22 @@ class ClaimSettlement:
             claim.tx_hash = claim.block_number = None
             if claim.status == ClaimStatus.MINED:
                 moves.add(claim, ClaimStatus.SIGNED, cause="reorg")
+
+    def _dead(
+        self,
+        carried: Sequence[TransactionClaim],
+        claims: Mapping[str, Claim],
+        transaction: Transaction,
+        at: datetime,
+    ) -> list[_Back]:
+        """What it carried is free to be signed on another nonce; a revocation is taken up again by its step."""
+        back = []
+        for link in carried:
+            claim = claims[link.claim_id]
+            link.resolved_at = claim.next_try_at = at
+            if transaction.purpose == ISSUE and claim.status == ClaimStatus.SIGNED:
+                back.append(_Back(claim, ClaimStatus.QUEUED, "nonce_lost", {"nonce": transaction.nonce}))
+        return back
 
     def _proof(self, transaction: Transaction, receipt: Receipt) -> _Proof:
         if not receipt.succeeded:
@@ -113,7 +143,7 @@ def _mined(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: C
             moves.add(claim, ClaimStatus.MINED, cause="chain", detail=proof.where)
 
 
-def _final(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: Claim) -> bool:
+def _final(moves: store.Moves, back: list[_Back], transaction: Transaction, proof: _Proof, claim: Claim) -> bool:
     """Deep enough: a claim is revoked, or goes back to be tried again, alone. True: it stands, to be confirmed."""
     if transaction.purpose == REVOKE:
         _final_revocation(moves, proof, claim)
@@ -126,7 +156,7 @@ def _final(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: C
     target = on_failure(ClaimStatus(claim.status), claim.failures)
     if target is not None:
         claim.next_try_at = moves.at + backoff(claim.failures)
-        moves.add(claim, target, cause="chain_refused", detail={"tx_hash": proof.receipt.tx_hash})
+        back.append(_Back(claim, target, "chain_refused", {"tx_hash": proof.receipt.tx_hash}))
     return False
 
 
@@ -140,3 +170,15 @@ def _final_revocation(moves: store.Moves, proof: _Proof, claim: Claim) -> None:
         # Reverted, or its epoch had moved already: the next look at the chain tells which.
         claim.failures += 1
         claim.next_try_at = moves.at + backoff(claim.failures)
+
+
+async def _send_back(session: AsyncSession, moves: store.Moves, back: Sequence[_Back]) -> None:
+    """To wait again, unless a newer claim waits already: then that one goes instead."""
+    again = [one.claim for one in back if one.target == ClaimStatus.QUEUED]
+    newer = {(claim.identity, claim.topic, claim.chain_id) for claim in await store.waiting_beside(session, again)}
+    for one in back:
+        claim = one.claim
+        if one.target == ClaimStatus.QUEUED and (claim.identity, claim.topic, claim.chain_id) in newer:
+            moves.add(claim, ClaimStatus.FAILED, cause="superseded", detail=one.detail)
+        else:
+            moves.add(claim, one.target, cause=one.cause, detail=one.detail)

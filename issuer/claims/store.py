@@ -12,12 +12,15 @@ from sqlalchemy.orm import aliased
 from issuer import history
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
+from issuer.chain.rules import Share
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
 from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, RENEWABLE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.reconcile import store as findings
+
+ALL = Share()
 
 
 def move(
@@ -158,6 +161,11 @@ async def standing_for(session: AsyncSession, claims: Iterable[Claim]) -> list[C
     return await _of_keys(session, claims, {ClaimStatus.CONFIRMED})
 
 
+async def waiting_beside(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
+    """The claims that wait to be signed on the identities and topics of `claims`."""
+    return await _of_keys(session, claims, {ClaimStatus.QUEUED})
+
+
 async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Collection[ClaimStatus]) -> list[Claim]:
     wanted = {(claim.identity, claim.topic, claim.chain_id) for claim in claims}
     if not wanted:
@@ -281,8 +289,14 @@ async def next_revision(session: AsyncSession, case_id: str, topic: str, chain_i
     return int(await session.scalar(statement) or 0)
 
 
-async def ready(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> Sequence[tuple[Claim, Case]]:
-    """Claims to sign now, oldest first: queued, due, still backed, nothing in flight for their identity and topic."""
+async def ready(
+    session: AsyncSession, chain_id: int, *, now: datetime, limit: int, share: Share = ALL
+) -> Sequence[tuple[Claim, Case]]:
+    """Claims that a lane with this share is to sign now, oldest first: queued, due and still backed.
+
+    Nothing may be in flight for their identity and topic. That keeps the order also when the number of lanes changes:
+    whatever lane a claim takes, it waits for the one before it.
+    """
     other = aliased(Claim)
     in_flight = sa.exists().where(
         other.identity == Claim.identity,
@@ -297,6 +311,7 @@ async def ready(session: AsyncSession, chain_id: int, *, now: datetime, limit: i
             Claim.chain_id == chain_id,
             Claim.status == ClaimStatus.QUEUED,
             Claim.next_try_at <= now,
+            Claim.shard % share.count == share.index,
             Case.status == CaseStatus.APPROVED,
             Case.person_ruling.is_(None),
             Case.redacted_at.is_(None),

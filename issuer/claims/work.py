@@ -9,14 +9,14 @@ from issuer.claims.revoke import Revocations
 
 
 class ClaimWorker:
-    """One chain's claims through one lane."""
+    """One chain's claims through one lane: its revocations, its issues, or both."""
 
-    def __init__(self, revocations: Revocations, issues: Issues) -> None:
+    def __init__(self, revocations: Revocations | None, issues: Issues | None) -> None:
         self._revocations = revocations
         self._issues = issues
 
     async def pump(self) -> bool:
         """Do what can be done now. True if something moved, so that it is worth looking again at once."""
-        revoked = await self._revocations.step()
-        issued = await self._issues.step()
+        revoked = self._revocations is not None and await self._revocations.step()
+        issued = self._issues is not None and await self._issues.step()
         return revoked or issued

@@ -44,7 +44,7 @@ async def _deploy(loaded: DeploySettings) -> Deployment:
         return await deploy_contracts(
             gateway,
             deployer,
-            sender=loaded.sender,
+            senders=loaded.senders,
             claim_signer=loaded.claim_signer,
             path=loaded.deployment_file,
             topics=levels.all_topics(),

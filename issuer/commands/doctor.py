@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import click
 import msgspec
@@ -11,7 +12,7 @@ from issuer import migrations
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import EndpointStatus, Gateway
 from issuer.chain.signer import Signer, checked_sign
-from issuer.chain_room import signers
+from issuer.chain_room import Keys, load_keys
 from issuer.commands.common import as_json, run, show
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, WrongChain
@@ -102,16 +103,16 @@ async def _chain(settings: ChainSettings) -> list[Finding]:
         if not reached.ok:
             return [*nodes, reached]
         try:
-            sender, claim_signer = signers(settings)
+            keys = load_keys(settings)
         except ClaimwrightError as error:
             return [*nodes, reached, Finding(f"{of} signers", False, error.message)]
         return [
             *nodes,
             reached,
-            await _finding(f"{of} sender", lambda: _signature(sender)),
-            await _finding(f"{of} claim signer", lambda: _signature(claim_signer)),
-            await _finding(f"{of} deployment", lambda: _deployment(gateway, settings, sender, claim_signer)),
-            await _finding(f"{of} balance", lambda: _balance(gateway, sender)),
+            *[await _finding(f"{of} sender", partial(_signature, one)) for one in keys.lanes],
+            await _finding(f"{of} claim signer", lambda: _signature(keys.claim_signer)),
+            await _finding(f"{of} deployment", lambda: _deployment(gateway, settings, keys)),
+            *[await _finding(f"{of} balance", partial(_balance, gateway, one)) for one in keys.lanes],
         ]
     finally:
         await gateway.aclose()
@@ -153,9 +154,14 @@ async def _right_chain(gateway: Gateway, settings: ChainSettings) -> str:
     return f"block {(await gateway.head()).number}"
 
 
-async def _deployment(gateway: Gateway, settings: ChainSettings, sender: Signer, claim_signer: Signer) -> str:
+async def _deployment(gateway: Gateway, settings: ChainSettings, keys: Keys) -> str:
     deployment = Deployment.load(settings.deployment_file)
-    problems = await check_deployment(gateway, deployment, sender=sender.address, claim_signer=claim_signer.address)
+    problems = await check_deployment(
+        gateway,
+        deployment,
+        senders=[one.address for one in keys.lanes],
+        claim_signer=keys.claim_signer.address,
+    )
     if problems:
         raise ClaimwrightError("; ".join(problems))
     return f"registry {deployment.contracts['ClaimIssuerRegistry']}"

@@ -76,7 +76,7 @@ def world(anvil: AnvilProcess, tmp_path_factory: pytest.TempPathFactory) -> Worl
         gateway = Gateway(Secret(anvil.url))
         try:
             return await deploy(
-                gateway, DEPLOYER, sender=SENDER.address, claim_signer=CLAIM_SIGNER.address,
+                gateway, DEPLOYER, senders=[SENDER.address], claim_signer=CLAIM_SIGNER.address,
                 path=tmp_path_factory.mktemp("deployment") / "deployment.json", topics=[TOPIC],
             )  # fmt: skip
         finally:

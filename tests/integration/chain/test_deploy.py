@@ -56,12 +56,12 @@ def path(tmp_path):
 
 
 async def run(gateway, path, **changes):
-    options = {"sender": SENDER.address, "claim_signer": CLAIM_SIGNER.address, "topics": [TOPIC], **changes}
+    options = {"senders": [SENDER.address], "claim_signer": CLAIM_SIGNER.address, "topics": [TOPIC], **changes}
     return await deploy(gateway, DEPLOYER, path=path, **options)
 
 
 async def problems(gateway, deployment, **changes):
-    options = {"sender": SENDER.address, "claim_signer": CLAIM_SIGNER.address, "topics": [TOPIC], **changes}
+    options = {"senders": [SENDER.address], "claim_signer": CLAIM_SIGNER.address, "topics": [TOPIC], **changes}
     return await check_deployment(gateway, deployment, **options)
 
 
@@ -251,10 +251,10 @@ async def test_a_claim_key_of_another_type_is_not_enough(node, path):
 
 async def test_other_keys_are_added(node, path):
     deployment = await run(node, path)
-    keys = {"sender": CLAIM_SIGNER.address, "claim_signer": STRANGER.address.lower()}
-    assert len(await problems(node, deployment, sender=keys["sender"], claim_signer=STRANGER.address)) == 2
+    keys = {"senders": [CLAIM_SIGNER.address], "claim_signer": STRANGER.address.lower()}
+    assert len(await problems(node, deployment, senders=keys["senders"], claim_signer=STRANGER.address)) == 2
     await run(node, path, **keys)
-    assert await problems(node, deployment, sender=keys["sender"], claim_signer=STRANGER.address) == []
+    assert await problems(node, deployment, senders=keys["senders"], claim_signer=STRANGER.address) == []
 
 
 async def test_a_deployer_without_funds_is_told_so_before_anything_is_sent(chain, node, path):
@@ -268,7 +268,7 @@ async def test_who_does_not_own_the_contracts_is_told_what_failed(node, path):
     await run(node, path)
     with pytest.raises(ChainError, match=r"the transaction for the ClaimIssuer takes batches from .* reverted"):
         await deploy(
-            node, STRANGER, sender=DEPLOYER.address, claim_signer=CLAIM_SIGNER.address, path=path, topics=[TOPIC]
+            node, STRANGER, senders=[DEPLOYER.address], claim_signer=CLAIM_SIGNER.address, path=path, topics=[TOPIC]
         )
 
 
@@ -282,7 +282,7 @@ async def test_on_a_live_chain_the_sender_may_not_be_the_deployer(path):
     with start_anvil(extra=["--chain-id", "1"]) as live:
         gateway = Gateway(Secret(live.url))
         with pytest.raises(SettingsError, match="CLAIMWRIGHT_SENDER_ADDRESS"):
-            await run(gateway, path, sender=DEPLOYER.address)
+            await run(gateway, path, senders=[DEPLOYER.address])
         await gateway.aclose()
 
 

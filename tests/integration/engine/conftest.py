@@ -22,6 +22,7 @@ from issuer.chain.gateway import Gateway
 from issuer.chain.lanes import LaneKeeper
 from issuer.chain.rules import ChainProfile
 from issuer.chain.signer import LocalSigner
+from issuer.chain.upkeep import Upkeep
 from issuer.chain.watcher import Watcher
 from issuer.claims import store as claim_store
 from issuer.claims.issue import Contracts, Issues
@@ -90,7 +91,7 @@ async def deploy_on(rpc_url: str, keys: Keys, path: Path) -> Deployment:
         return await deploy(
             gateway,
             keys.deployer,
-            sender=keys.sender.address,
+            senders=[keys.sender.address],
             claim_signer=keys.claim_signer.address,
             path=path,
             topics=[BASIC_TOPIC],
@@ -171,6 +172,7 @@ class Engine:
         )
         self.claims = ClaimWorker(Revocations(self.db, self.gateway, self.lane, self.at.claim_issuer), issues)
         settlement = ClaimSettlement(issuance.claim_issuers)
+        self.upkeep = Upkeep(self.lane, settlement)
         self.watcher = Watcher(self.db, self.gateway, settlement, chain_id=CHAIN_ID, profile=profile)
         self.cases = CaseWorker(
             self.db,

@@ -1,11 +1,15 @@
 """What the chain does to us: reorgs, another wallet on our key, another chain, one that is ahead of our database."""
 
+import asyncio
+import contextlib
+
 import pytest
 import sqlalchemy as sa
 
 from issuer.chain import rules as chain_rules
 from issuer.chain.abi import SET_OPERATOR
 from issuer.chain.fees import Fees
+from issuer.chain.rules import Hold, TxStatus
 from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan, sign
 from issuer.claims.rules import ClaimStatus
@@ -104,21 +108,66 @@ async def as_owner(engine: Engine, *, allowed: bool) -> None:
 
 
 @pytest.mark.failure("F07")
-async def test_a_nonce_that_another_program_used_stops_the_lane(engine: Engine, wire: RpcProxy) -> None:
+async def test_a_nonce_that_another_program_used_is_given_up_when_that_is_final_and_not_before(
+    engine: Engine, wire: RpcProxy, oracle: Oracle
+) -> None:
+    await deep(engine)
     await hold_mining(engine)
-    await approved(engine)
+    wallet = await approved(engine)
     wire.faults = [Fault("dropped", methods=SENDS)]
     await engine.pump()
     wire.calm()
     await spend_nonce(engine)
     await mine(engine)
-    with pytest.raises(LaneHeld, match="not ours"):
-        await resend(engine)
+    await resend(engine)
+    (lane,) = await engine.rows(Lane)
+    assert (lane.hold, lane.next_nonce) == (Hold.NONCE_USED, (await engine.rows(Transaction))[0].nonce + 1)
     await approved(engine)
-    with pytest.raises(LaneHeld):
+    with contextlib.suppress(LaneHeld):
         await engine.pump()
     assert len(await engine.rows(Transaction)) == 1, "nothing new is signed, and nothing on a second nonce"
+
+    await mine(engine)
+    await mine(engine)
+    await resend(engine)
+    assert [row.status for row in await engine.rows(Transaction)] == [TxStatus.DEAD]
+    (lane,) = await engine.rows(Lane)
+    assert (lane.hold, lane.held_because) == (None, None)
+    await finalise(engine)
+    assert await engine.is_verified(wallet)
+    assert await oracle.problems() == []
+
+
+@pytest.mark.failure("F07")
+async def test_a_strangers_block_that_a_reorg_takes_back_gives_nothing_up(engine: Engine, wire: RpcProxy) -> None:
+    await deep(engine)
+    await hold_mining(engine)
+    wallet = await approved(engine)
+    wire.faults = [Fault("dropped", methods=SENDS)]
+    await engine.pump()
+    wire.calm()
+    await spend_nonce(engine)
+    await mine(engine)
+    await resend(engine)
+    await rpc(engine.url, "anvil_reorg", 1, [])
+    await resend(engine)
+    (lane,) = await engine.rows(Lane)
+    assert lane.hold is None
+    await finalise(engine)
+    assert await engine.is_verified(wallet)
+    assert len(await engine.rows(Attempt)) == 1, "the same bytes, on the nonce that they always had"
+
+
+async def finalise(engine: Engine) -> None:
+    """Blocks come by themselves and soon, until all is settled."""
     await rpc(engine.url, "evm_setAutomine", True)
+    async with asyncio.timeout(30):
+        while True:
+            await engine.pump()
+            await mine(engine)
+            await engine.upkeep.tend(now=True)
+            if not await engine.watcher.look() and not await engine._waiting():
+                return
 
 
 async def spend_nonce(engine: Engine) -> None:
@@ -137,12 +186,23 @@ async def test_a_database_that_is_older_than_the_chain_signs_nothing(engine: Eng
     await engine.lane.release()
     await spend_nonce(engine)
     engine.restart(engine.profile)
-    await approved(engine)
-    with pytest.raises(LaneHeld, match="ahead of ours"):
+    wallet = await approved(engine)
+    with pytest.raises(LaneHeld, match="a restored database"):
         await engine.pump()
     assert await engine.rows(Transaction) == []
     (lane,) = await engine.rows(Lane)
-    assert "restored database" in (lane.held_because or "")
+    assert lane.hold == Hold.NONCE_AHEAD
+    await resend(engine)
+    with pytest.raises(LaneHeld):
+        await engine.pump()
+
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Lane).values(adopt_nonce=True))  # `claimwright lane resume LANE --adopt-nonce`
+    await resend(engine)
+    await engine.settle()
+    assert await engine.is_verified(wallet)
+    (lane,) = await engine.rows(Lane)
+    assert (lane.hold, lane.adopt_nonce, lane.next_nonce) == (None, False, await engine.sent())
 
 
 @pytest.mark.failure("F15")

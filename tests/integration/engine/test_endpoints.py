@@ -117,5 +117,5 @@ async def _in_the_end(scene: Scene, case: Case) -> None:
             continue
         if await scene.status(case) == ClaimStatus.CONFIRMED:
             return
-        await scene.engine.lane.resend(await scene.engine.gateway.head())
+        await scene.engine.upkeep.tend(now=True)
     raise AssertionError("never confirmed")

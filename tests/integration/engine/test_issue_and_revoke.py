@@ -272,7 +272,7 @@ async def test_a_reorg_sends_the_same_bytes_again(engine: Engine) -> None:
     await engine.watcher.look()
     (claim,) = await engine.claims_of(case)
     assert (claim.status, claim.tx_hash) == (ClaimStatus.SIGNED, None)
-    await engine.lane.resend(await engine.gateway.head())
+    await engine.upkeep.tend(now=True)
     await rpc(engine.url, "anvil_mine", hex(3))
     await engine.settle()
     (claim,) = await engine.claims_of(case)

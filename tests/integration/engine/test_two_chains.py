@@ -49,7 +49,7 @@ async def second(second_chain: AnvilProcess, keys: Keys, tmp_path: Path) -> Depl
         return await deploy(
             gateway,
             keys.deployer,
-            sender=keys.sender.address,
+            senders=[keys.sender.address],
             claim_signer=keys.claim_signer.address,
             path=tmp_path / f"deployment-{SECOND_ID}.json",
             topics=[BASIC_TOPIC],

@@ -35,7 +35,7 @@ async def mine(engine: Engine, *, base_fee: int | None = None) -> None:
 
 
 async def resend(engine: Engine) -> None:
-    await engine.lane.resend(await engine.gateway.head())
+    await engine.upkeep.tend(now=True)
 
 
 async def settle_mining(engine: Engine) -> None:

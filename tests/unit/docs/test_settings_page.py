@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from issuer.chain import rules
 from issuer.providers.vendors import VENDORS, variables
 from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, DeploySettings, StoreSettings
 
@@ -66,3 +67,20 @@ def test_every_other_variable_on_the_page_is_read_somewhere():
     sources = [*ROOT.glob("issuer/**/*.py"), *ROOT.glob("tests/**/*.py"), ROOT / "scripts/setup", ROOT / "scripts/test"]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources if path != Path(__file__))
     assert {name for name in OTHERS if not re.search(rf"\b{name}\b", text)} == set()
+
+
+def test_every_known_chain_is_on_the_page_as_it_is_treated():
+    table = (ROOT / "docs/settings.md").read_text(encoding="utf-8").partition("## Known chains")[2]
+    for chain_id, profile in {31337: rules.LOCAL, **rules.PROFILES}.items():
+        blocks = f"{profile.depth} block" + ("s" if profile.depth > 1 else "")
+        final = "`finalized`" if profile.uses_finalized else blocks
+        tips = f"{profile.min_tip / rules.GWEI:g} to {profile.max_tip / rules.GWEI:g}"
+        cells = [
+            chain_id,
+            profile.name,
+            final,
+            f"{profile.block_seconds:g} s",
+            tips,
+            f"{profile.max_fee / rules.GWEI:g}",
+        ]
+        assert "| " + " | ".join(map(str, cells)) + " |\n" in table

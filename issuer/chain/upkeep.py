@@ -1,0 +1,150 @@
+"""What a lane does for transactions that are sent and not mined: push them, raise their fees, clear their way.
+
+The lowest nonce is pushed first, because nothing behind it can be mined before it. Stored bytes are sent again
+unchanged; a replacement is another attempt at the same nonce, and all attempts are kept, for any of them may be mined.
+"""
+
+import asyncio
+from collections import Counter
+
+import sqlalchemy as sa
+import structlog
+
+from issuer import crashpoint
+from issuer.chain import fees, leases, rules, store
+from issuer.chain.errors import SendResult
+from issuer.chain.fees import Fees
+from issuer.chain.lanes import LaneKeeper
+from issuer.chain.nonces import Look, Nonces
+from issuer.chain.rules import Hold, Purpose, TxStatus
+from issuer.chain.tables import Attempt, Chain, Transaction
+from issuer.chain.transactions import Plan, noop
+from issuer.chain.watcher import Settlement
+
+log = structlog.get_logger(__name__)
+
+REFUSALS = 3  # looks in a row at which a node called the lowest nonce's bytes unusable, before a NOOP takes their place
+
+
+class Upkeep:
+    """One lane's. Used by the task that drives the lane; raises what the lane and its node raise."""
+
+    def __init__(self, lane: LaneKeeper, settlement: Settlement) -> None:
+        self._lane = lane
+        self._nonces = Nonces(lane, settlement)
+        self._due_at = 0.0
+        self._refused: Counter[str] = Counter()
+
+    async def tend(self, *, now: bool = False) -> None:
+        """Look after the lane if it is time, if a node's answer asks for it, or `now`."""
+        time = asyncio.get_running_loop().time()
+        if not (now or self._lane.restless or time >= self._due_at):
+            return
+        self._lane.restless = False
+        self._due_at = time + self._lane.profile.resend_seconds
+        async with self._lane.db.read() as session:
+            lane = await self._lane.row(session)
+            unmined = await store.transactions(session, lane.id, TxStatus.SIGNED)
+            attempts = await store.attempts(session, [transaction.id for transaction in unmined])
+            known = await session.get(Chain, self._lane.chain_id)
+        if not unmined and (lane.hold is None or lane.hold in rules.OF_MONEY):
+            return
+        # Of one node: the nonce of one and the receipts of another, a block behind, would accuse a stranger.
+        node, _ = await self._lane.gateway.pinned()
+        nonce, head = await node.standing(self._lane.sender)
+        look = Look(lane=lane, unmined=unmined, attempts=attempts, node=node, nonce=nonce, head=head)
+        await self._nonces.compare(look)
+        behind = known is not None and head.number < (known.head_number or 0)
+        await self._push(look, [] if behind else await self._nonces.fill(look))
+
+    async def _push(self, look: Look, filling: list[bytes]) -> None:
+        for transaction in look.waiting:
+            if transaction.wanted:
+                await self._replace(look, transaction, nothing=transaction.wanted == rules.CANCEL)
+        await self._raise_lowest(look)
+        await self._resend(look, filling)
+
+    async def _raise_lowest(self, look: Look) -> None:
+        """The lowest nonce alone: what is behind it waits for it, whatever it offers."""
+        for transaction in look.waiting[:1]:
+            newest = look.attempts[transaction.id][-1]
+            due = fees.bump_due(
+                _price(newest),
+                base_fee=look.head.base_fee,
+                attempts=len(look.attempts[transaction.id]),
+                waited=(self._lane.clock() - newest.signed_at).total_seconds(),
+                first=self._lane.profile.bump_seconds,
+                no_mempool=self._lane.profile.no_mempool,
+            )
+            if due:
+                await self._replace(look, transaction, nothing=newest.noop)
+                return
+        if look.lane.hold == Hold.FEE_CAP:
+            await self._lane.hold(look.lane, None)
+
+    async def _replace(self, look: Look, transaction: Transaction, *, nothing: bool) -> None:
+        """Another attempt at the same nonce with both fees raised: the same calldata, or nothing at all (a NOOP)."""
+        old, profile = _price(look.attempts[transaction.id][-1]), self._lane.profile
+        tip = await self._lane.tip()
+        price = fees.bump(old, base_fee=look.head.base_fee, suggested_tip=tip, max_fee=profile.max_fee)
+        if price is None:
+            reason = f"nonce {transaction.nonce} waits at the highest fee that is allowed ({profile.max_fee} wei)"
+            await self._lane.hold(look.lane, Hold.FEE_CAP, reason)
+            return
+        plan = noop(self._lane.sender, profile.noop_gas) if nothing else _plan(transaction)
+        if not await self._may_cost(look, transaction, plan.purpose, price, old):
+            return
+        if look.lane.hold == Hold.FEE_CAP:
+            await self._lane.hold(look.lane, None)
+        signed = await self._lane.sign(plan, transaction.nonce, price)
+        crashpoint.reached("bump.signed")
+        attempt = self._lane.new_attempt(transaction.id, signed, noop=nothing)
+        async with self._lane.db.write() as session:
+            await leases.renew(session, self._lane.lease())
+            session.add(attempt)
+            done = sa.update(Transaction).where(Transaction.id == transaction.id).values(wanted=None)
+            await session.execute(done)
+            crashpoint.reached("bump.before_commit")
+        crashpoint.reached("bump.committed")
+        look.attempts[transaction.id].append(attempt)
+        log.info("replaced", chain_id=self._lane.chain_id, nonce=transaction.nonce, result=plan.purpose)
+        await self._lane.send("noop" if nothing else "bump", [signed.raw])
+        crashpoint.reached("bump.sent")
+
+    async def _may_cost(self, look: Look, transaction: Transaction, purpose: str, price: Fees, old: Fees) -> bool:
+        """Is the difference within what the lane has and may spend? If not, the old form goes on being sent."""
+        purse = await self._lane.purse(look.lane, price, (await self._lane.in_flight()).cost)
+        hold = fees.refusal(purse, transaction.gas_limit * (price.max_fee - old.max_fee), purpose)
+        if hold in (None, Hold.RESERVE):  # what is sent already is better mined than stuck
+            return True
+        log.warning("fee_not_raised", chain_id=self._lane.chain_id, lane=look.lane.id, reason=str(hold))
+        return False
+
+    async def _resend(self, look: Look, filling: list[bytes]) -> None:
+        """Push everything, lowest nonce first. Bytes that no node will ever accept make room for a NOOP."""
+        raw = filling + [look.attempts[transaction.id][-1].raw for transaction in look.waiting]
+        if not raw:
+            return
+        outcomes = dict(zip(raw, await self._lane.send("rebroadcast", raw), strict=True))
+        for transaction in look.waiting[:1]:
+            newest = look.attempts[transaction.id][-1]
+            if outcomes[newest.raw].result is not SendResult.REFUSED or newest.noop:
+                self._refused.clear()
+                continue
+            self._refused[transaction.id] += 1
+            if self._refused[transaction.id] >= REFUSALS:
+                log.error("transaction_unusable", chain_id=self._lane.chain_id, nonce=transaction.nonce)
+                await self._replace(look, transaction, nothing=True)
+
+
+def _price(attempt: Attempt) -> Fees:
+    return Fees(max_fee=attempt.max_fee_per_gas, tip=attempt.max_priority_fee_per_gas)
+
+
+def _plan(transaction: Transaction) -> Plan:
+    return Plan(
+        purpose=Purpose(transaction.purpose),
+        recipient=transaction.recipient,
+        calldata=transaction.calldata,
+        gas_limit=transaction.gas_limit,
+    )
