@@ -19,7 +19,7 @@ from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts, store
 from issuer.chain.deployment import Deployment
 from issuer.chain.gateway import Gateway
-from issuer.chain.rules import TxStatus
+from issuer.chain.rules import OPEN, TxStatus
 from issuer.chain.tables import Transaction, TransactionClaim
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
@@ -44,9 +44,7 @@ class Oracle:
         """What is still on its way, or held: empty once there is nothing left to wait for."""
         async with self._db.read() as session:
             claims = list(await session.scalars(sa.select(Claim).where(Claim.status.in_(WAITING))))
-            transactions = list(
-                await session.scalars(sa.select(Transaction).where(Transaction.status != TxStatus.FINAL))
-            )
+            transactions = list(await session.scalars(sa.select(Transaction).where(Transaction.status.in_(OPEN))))
             events = list(await session.scalars(sa.select(InboxEvent).where(InboxEvent.handled_at.is_(None))))
             lanes = await store.lanes(session)
         return [
@@ -91,6 +89,8 @@ class Oracle:
                 found.append(f"{lane.sender} is at nonce {int(used, 16)} on chain and at {lane.next_nonce} here")
             for nonce, row in ours.items():
                 on_chain = mined.get((lane.sender, nonce))
+                if row.status == TxStatus.DEAD and on_chain not in {each.hash for each in self._attempts[row.id]}:
+                    continue  # a stranger's, as the database says
                 if on_chain != row.mined_hash or on_chain not in {each.hash for each in self._attempts[row.id]}:
                     found.append(f"nonce {nonce} is {on_chain} on chain and {row.mined_hash} here")
         return found
