@@ -45,6 +45,7 @@ Try it (each line stands for itself; CASE and INQUIRY are `id` and `provider_ref
     -d '{{"reason": "trying it out"}}'
 
 Interactive API page: {api}/schema      Everything a program needs: {notice}
+Metrics: {watch_api}/metrics and {watch_daemon}/metrics
 Logs: {logs}/*.log      Ctrl-C ends it all.
 """
 
@@ -120,6 +121,8 @@ def _steps(stack: Stack) -> str:
         cast="node_modules/.bin/cast",
         notice=NOTICE,
         logs=stack.directory,
+        watch_api=stack.private_urls["api"],
+        watch_daemon=stack.private_urls["daemon"],
     )
 
 
