@@ -83,7 +83,13 @@ class ChainRoom:
         self.profile = profile(settings)
         self.keys = load_keys(settings)
         self.gateway = Gateway(settings.rpc_urls, chain=(self.chain_id, self.deployment.genesis_hash))
-        self.sight = ChainSight(shared.db, self.gateway, chain_id=self.chain_id, profile=self.profile)
+        self.sight = ChainSight(
+            shared.db,
+            self.gateway,
+            chain_id=self.chain_id,
+            profile=self.profile,
+            daily_fees_gwei=settings.daily_fees_gwei,
+        )
         self._stop = shared.stop
         self._sent = asyncio.Event()  # something to watch
         self._left = 0  # transactions that are not final

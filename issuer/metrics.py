@@ -51,7 +51,19 @@ ATTEMPTS = _counter(
     "issuer_tx_attempts", "Signed bytes put on the wire: first, rebroadcast, bump or noop.", "chain_id", "lane", "kind"
 )
 SENDS = _counter("issuer_tx_send_results", "What the node said to them.", "chain_id", "result")
-FINALIZED = _counter("issuer_tx_finalized", "Transactions past the depth: success or reverted.", "chain_id", "outcome")
+FINALIZED = _counter(
+    "issuer_tx_finalized",
+    "Transactions past the depth: success, reverted, or superseded by another's nonce.",
+    "chain_id",
+    "outcome",
+)
+
+FEE_GWEI = _histogram(
+    "issuer_tx_fee_gwei",
+    "What a transaction cost, past the depth.",
+    "chain_id",
+    buckets=(10**3, 10**4, 10**5, 3 * 10**5, 10**6, 3 * 10**6, 10**7, 3 * 10**7, 10**8, 10**9),
+)
 
 # Chain and node.
 RPC_SECONDS = _histogram(

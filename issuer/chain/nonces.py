@@ -10,6 +10,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer import metrics
 from issuer.chain import fees, leases, rules, store
 from issuer.chain.gateway import Head
 from issuer.chain.lanes import LaneKeeper
@@ -136,6 +137,7 @@ class Nonces:
             dead = await store.locked(session, [one.id for one in strange])
             for transaction in dead:
                 transaction.status = rules.move(TxStatus(transaction.status), TxStatus.DEAD)
+                metrics.FINALIZED.labels(transaction.chain_id, "superseded").inc()
                 transaction.updated_at = at
             await self._settlement.settle(session, [Fate.of_dead(transaction) for transaction in dead], at)
             await self._set(session, look.lane, nonce)

@@ -142,6 +142,7 @@ class Watcher:
         if final:
             self._move(transaction, TxStatus.FINAL, at, receipt)
             metrics.FINALIZED.labels(self._chain_id, "success" if transaction.succeeded else "reverted").inc()
+            metrics.FEE_GWEI.labels(self._chain_id).observe(transaction.fee_gwei or 0)
         return Fate(transaction=transaction, receipt=receipt, unmined=unmined, mined=mined, final=final)
 
     def _move(self, transaction: Transaction, target: TxStatus, at: datetime, receipt: Receipt | None) -> None:

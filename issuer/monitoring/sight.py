@@ -34,12 +34,14 @@ class ChainSight:
         *,
         chain_id: int,
         profile: ChainProfile,
+        daily_fees_gwei: int | None = None,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
         self._db = db
         self._gateway = gateway
         self.chain_id = chain_id
         self._profile = profile
+        self._daily_fees_gwei = daily_fees_gwei
         self._clock = clock
         self._head: Head | None = None
 
@@ -67,10 +69,14 @@ class ChainSight:
             min_tip=self._profile.min_tip,
             max_fee=self._profile.max_fee,
         )
+        midnight = self._clock().replace(hour=0, minute=0, second=0, microsecond=0)
         async with self._db.read() as session:
             lanes = await store.lanes(session)
+            spent = {lane.id: await store.spent_gwei(session, lane.id, midnight) for lane in lanes}
         for lane in lanes:
             if lane.chain_id == self.chain_id:
                 balance = await self._gateway.balance(lane.sender)
                 metrics.LANE_BALANCE.labels(chain, lane.id).set(balance / GWEI)
+                if self._daily_fees_gwei is not None:
+                    metrics.GAS_BUDGET.labels(chain, lane.id).set(spent[lane.id] / self._daily_fees_gwei)
                 metrics.LANE_CLAIMS.labels(chain, lane.id).set(balance // (USUAL_CLAIM_GAS * price.max_fee))

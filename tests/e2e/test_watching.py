@@ -62,7 +62,10 @@ async def watched(sqlite_stores: SqliteStores, tmp_path_factory: pytest.TempPath
     directory = tmp_path_factory.mktemp("stack") / "stack"
     with sqlite_stores.fresh() as url:
         async with Rig(
-            directory, database_url=url, proxied=True, settings={"CLAIMWRIGHT_CHECKS_PER_DAY": "1000"}
+            directory,
+            database_url=url,
+            proxied=True,
+            settings={"CLAIMWRIGHT_CHECKS_PER_DAY": "1000", "CLAIMWRIGHT_DAILY_FEES_GWEI": "1000000000"},
         ) as rig:
             await _story(rig)
             yield Watched(rig, await _pages(rig))
