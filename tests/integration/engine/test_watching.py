@@ -146,3 +146,17 @@ async def test_a_database_that_is_away_is_said_and_the_rest_is_shown(engine: Eng
     assert page.status == 503
     assert json.loads(page.body)["problems"] == ["the database does not answer"]
     await away.aclose()
+
+
+async def test_the_fees_of_today_are_held_against_the_lanes_cap(engine: Engine, watch: Watch) -> None:
+    await approved(engine)
+    await engine.settle()
+    (lane,) = (await watch.ready())["lanes"]
+    await watch.sight.look()
+    assert await watch.value("issuer_gas_budget_used_ratio", lane=lane["id"]) == 0  # no cap, no figure
+    async with engine.db.read() as session:
+        spent = await chain_store.spent_gwei(session, lane["id"], datetime.now(UTC) - timedelta(hours=1))
+    assert spent > 0
+    capped = ChainSight(engine.db, engine.gateway, chain_id=CHAIN_ID, profile=engine.profile, daily_fees_gwei=2 * spent)
+    await capped.look()
+    assert await watch.value("issuer_gas_budget_used_ratio", lane=lane["id"]) == 0.5
