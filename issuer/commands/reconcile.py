@@ -12,6 +12,7 @@ from issuer.chain import rules
 from issuer.chain.deployment import Deployment, check_chain
 from issuer.chain.gateway import Gateway
 from issuer.chain.watcher import Watcher
+from issuer.claims.foreign import Offers
 from issuer.claims.settle import ClaimSettlement
 from issuer.commands.common import as_json, run, settings, show, store
 from issuer.db import Database
@@ -73,7 +74,11 @@ async def _reconcile(
             async with _opened(chain, db) as (reconciler, deployed):
                 first = deployed if from_block is None else from_block
                 report = await reconciler.examine(first_block=first, provider=provider)
-                done.append(Reconciled(report, await reconciler.repair(report.findings) if repair else []))
+                done.append(
+                    Reconciled(
+                        report, await reconciler.repair(report.findings, whole=first <= deployed) if repair else []
+                    )
+                )
     return done
 
 
@@ -88,13 +93,19 @@ async def _opened(chain: NodeSettings, db: Database) -> AsyncIterator[tuple[Reco
         await check_chain(gateway, deployment)
         settlement = ClaimSettlement({chain.chain_id: claim_issuer})
         watcher = Watcher(db, gateway, settlement, chain_id=chain.chain_id, profile=profile)
+        offers = Offers(db, gateway, chain_id=chain.chain_id, claim_issuer=claim_issuer, depth=profile.depth)
+
+        async def look() -> None:
+            await watcher.look()
+            await offers.step()
+
         reconciler = Reconciler(
             db,
             gateway,
             chain_id=chain.chain_id,
             claim_issuer=claim_issuer,
             depth=profile.depth,
-            repairs=Repairs(db, look=watcher.look),
+            repairs=Repairs(db, look=look),
         )
         yield reconciler, await deployed_in(gateway, deployment)
     finally:

@@ -21,7 +21,7 @@ from issuer.db import Database
 from issuer.reconcile import rules, store
 from issuer.reconcile.chain import ChainReader, Touch
 from issuer.reconcile.repair import Repairs
-from issuer.reconcile.rules import AUTOMATIC, Finding, Key, Nonces
+from issuer.reconcile.rules import AUTOMATIC, Code, Finding, Key, Nonces
 
 log = structlog.get_logger(__name__)
 
@@ -99,9 +99,14 @@ class Reconciler:
             findings=claims + cases + nonces,
         )
 
-    async def repair(self, findings: Collection[Finding]) -> list[Finding]:
-        """Mend what can be mended; the findings that were. The daemon finishes what needs the chain."""
-        return [finding for finding in findings if await self._repairs.mend(finding)]
+    async def repair(self, findings: Collection[Finding], *, whole: bool = True) -> list[Finding]:
+        """Mend what can be mended; the findings that were. The daemon finishes what needs the chain.
+
+        `whole`: every event since the deployment was replayed. If not, a claim that seems lost may have been removed by
+        its holder before, and is not made anew.
+        """
+        known = [finding for finding in findings if whole or finding.code is not Code.MISSING_ON_CHAIN]
+        return [finding for finding in known if await self._repairs.mend(finding)]
 
     async def step(self, *, first_block: int = 0) -> None:
         """What the chain told since the last step (`first_block`: of the first): mend it, or keep it for a person."""

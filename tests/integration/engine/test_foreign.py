@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from issuer.cases.levels import BASIC_TOPIC
 from issuer.cases.tables import Case
-from issuer.chain import contracts
+from issuer.chain import abi, contracts
 from issuer.chain import rules as chain_rules
 from issuer.chain.signer import LocalSigner
 from issuer.claims import renewal
@@ -201,3 +201,27 @@ async def test_claims_of_both_kinds_go_out_side_by_side(engine: Engine, evm: Evm
     assert await engine.is_verified(ours.wallet)
     assert [claim.status for claim in await engine.claims_of(foreign)] == [S.CONFIRMED]
     assert int(claim.topic) == BASIC_TOPIC
+
+
+async def test_identities_that_burn_all_they_are_given_share_a_transaction_with_a_good_one(
+    engine: Engine, evm: Evm, they: Onchainid
+) -> None:
+    """They say yes to every question, and use up whatever `addClaim` is given."""
+    add_claim = abi.ADD_CLAIM.selector.hex()
+    code = f"0x5f3560e01c63{add_claim}14601657" + "60015f5260205ff3" + "5bfe"
+    holder, identity = await holder_with_identity(evm, they)
+    await give_key(engine, evm, holder, identity)
+    cases = []
+    for _ in range(3):
+        burning = evm.person("burning").address
+        await rpc(engine.url, "anvil_setCode", burning, code)
+        cases.append(await engine.open_case(evm.person("owner").address, identity=burning))
+    cases.append(await engine.open_case(holder.address, identity=identity.address))
+    before = await engine.sent()
+    for case in cases:
+        await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    assert await engine.sent() == before + 1
+    *burnt, good = [(await engine.claims_of(case))[0] for case in cases]
+    assert good.status == S.CONFIRMED
+    assert [(claim.status, claim.failures) for claim in burnt] == [(S.QUEUED, 1)] * 3

@@ -221,6 +221,7 @@ async def test_a_claim_that_is_gone_without_a_word_is_made_again(engine: Engine,
     await rpc(engine.url, "anvil_setCode", claim.identity, "0x")
     report = await examine(engine, start)
     assert [finding.code for finding in report.findings] == [Code.MISSING_ON_CHAIN]
+    assert await reconciler(engine).repair(report.findings, whole=False) == []  # its holder may have removed it before
     assert await reconciler(engine).repair(report.findings) == report.findings
     (row,) = await engine.claims_of(case)
     assert row.renew_at

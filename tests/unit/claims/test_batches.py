@@ -5,18 +5,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.chain import contracts
-from issuer.claims.batches import Prepared, capacity, gas, leaving
+from issuer.claims.batches import FOREIGN, Prepared, capacity, gas, kind_of, leaving
 from issuer.claims.rules import HOSTED, SIGNED
 from tests import factories
 
 BLOCK = 12.0
 
 
-def claims(count: int, form: str = SIGNED, topic: str = "7"):
-    return [
-        factories.claim("case_1", "dec_1", id=f"clm_{form}{topic}{number}", form=form, topic=topic)
-        for number in range(count)
-    ]
+def claims(count: int, kind: str = SIGNED, topic: str = "7"):
+    return [of_kind(f"clm_{kind}{topic}{number}", kind, topic) for number in range(count)]
+
+
+def of_kind(claim_id: str, kind: str, topic: str):
+    form, foreign = (SIGNED, True) if kind == FOREIGN else (kind, False)
+    return factories.claim("case_1", "dec_1", id=claim_id, form=form, foreign=foreign, topic=topic)
 
 
 def sizes(batches):
@@ -43,30 +45,29 @@ def test_on_an_idle_lane_the_rest_leaves_too_unless_more_is_waiting():
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([SIGNED, HOSTED]), st.sampled_from(["7", "8"])), max_size=60),
+    st.lists(st.tuples(st.sampled_from([SIGNED, HOSTED, FOREIGN]), st.sampled_from(["7", "8"])), max_size=60),
     st.integers(1, 40),
 )
 def test_every_claim_leaves_once_in_order_and_with_its_own_kind(kinds, most):
-    rows = [
-        factories.claim("case_1", "dec_1", id=f"clm_{number:04}", form=form, topic=topic)
-        for number, (form, topic) in enumerate(kinds)
-    ]
+    rows = [of_kind(f"clm_{number:04}", kind, topic) for number, (kind, topic) in enumerate(kinds)]
     batches = leaving(rows, most=most, waited=None, block_seconds=BLOCK)
     assert sorted(row.id for batch in batches for row in batch) == [row.id for row in rows]
     for batch in batches:
-        assert len({(row.form, row.topic if row.form == HOSTED else "") for row in batch}) == 1
+        assert len({(kind_of(row), row.topic if row.form == HOSTED else "") for row in batch}) == 1
         assert [row.id for row in batch] == sorted(row.id for row in batch)
         assert len(batch) <= most
 
 
-@pytest.mark.parametrize(("form", "least"), [(SIGNED, 28), (HOSTED, 100)])
-def test_a_full_transaction_is_full_and_fits(form, least):
-    size = capacity(form)
+@pytest.mark.parametrize(("kind", "least"), [(SIGNED, 28), (HOSTED, 100), (FOREIGN, 30)])
+def test_a_full_transaction_is_full_and_fits(kind, least):
+    size = capacity(kind)
     assert size >= least
-    prepared = [Prepared(claim=row, word=b"\xff" * 32, signature=b"\xff" * 64) for row in claims(size + 1, form)]
+    prepared = [Prepared(claim=row, word=b"\xff" * 32, signature=b"\xff" * 64) for row in claims(size + 1, kind)]
 
     def needed(count):
-        if form == HOSTED:
+        if kind == FOREIGN:
+            return gas(prepared[:count], contracts.add_claims_to([each.addition() for each in prepared[:count]]))
+        if kind == HOSTED:
             leave = contracts.Authorization(nonce=2**256 - 1, deadline=2**64, signature=b"\xff" * 64)
             return gas(
                 prepared[:count], contracts.onboard_hosted(7, [each.hosted() for each in prepared[:count]], leave)
