@@ -15,8 +15,6 @@ store first, to show whether a claim costs more among many.
 import argparse
 import asyncio
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -26,12 +24,24 @@ from typing import Any
 import psutil
 import sqlalchemy as sa
 
-from benchmarks.ledger import BLOCK_GAS, BLOCK_SECONDS, CHAIN_ID, LEVEL, TOPIC, Chain, Ledger, chain
+from benchmarks.ledger import (
+    BLOCK_GAS,
+    BLOCK_SECONDS,
+    CHAIN_ID,
+    LEVEL,
+    TOPIC,
+    Chain,
+    Ledger,
+    chain,
+    cpu_seconds,
+    daemon,
+    wallet_of,
+)
+from issuer.chain.eip1559 import transaction_hash
 from issuer.chain.tables import Attempt, Transaction, TransactionClaim
 from issuer.claims.rules import HOSTED, SIGNED, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.history import History
-from scripts.ground import ROOT, base_environment
 from tests.stores import fresh_store
 
 NAIVE_CLAIMS = 30
@@ -93,30 +103,17 @@ async def _measure(args: argparse.Namespace, database_url: str, folder: Path) ->
 async def _ours(ledger: Ledger, count: int, folder: Path) -> dict[str, Any]:
     """Seconds until all are mined, and what the daemon took for it."""
     node = psutil.Process(ledger.chain.pid)
-    node_before = _cpu(node)
-    with (folder / "daemon.log").open("w+") as said:
-        started = datetime.now(UTC)
-        process = subprocess.Popen(  # noqa: ASYNC220 - it takes a millisecond, before the clock matters
-            [sys.executable, "-m", "issuer", "daemon"],
-            cwd=ROOT,
-            env=base_environment() | ledger.daemon_settings(),
-            stdout=said,
-            stderr=said,
-        )
-        daemon = psutil.Process(process.pid)
-        memory: list[float] = []
-        try:
-            until = time.monotonic() + PATIENCE_SECONDS
-            while await _any_left(ledger):
-                if process.poll() is not None or time.monotonic() > until:
-                    said.seek(0)
-                    raise RuntimeError(f"the daemon did not issue all claims:\n{said.read()[-2000:]}")
-                memory.append(daemon.memory_info().rss / 2**20)
-                await asyncio.sleep(0.25)
-            cpu, node_cpu = _cpu(daemon), _cpu(node) - node_before
-        finally:
-            process.terminate()
-            process.wait(20)
+    node_before = cpu_seconds(node)
+    started = datetime.now(UTC)
+    memory: list[float] = []
+    with daemon(ledger, folder) as process:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while await _any_left(ledger):
+            if time.monotonic() > until:
+                raise RuntimeError("not all claims were mined in time")
+            memory.append(process.memory_info().rss / 2**20)
+            await asyncio.sleep(0.25)
+        cpu, node_cpu = cpu_seconds(process), cpu_seconds(node) - node_before
     async with ledger.db.read() as session:
         mined = sa.select(sa.func.max(History.at), sa.func.count()).where(History.target == ClaimStatus.MINED)
         last, rows = (await session.execute(mined)).one()
@@ -142,11 +139,6 @@ async def _any_left(ledger: Ledger) -> bool:
         return await session.scalar(found) is not None
 
 
-def _cpu(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
 async def _sent(ledger: Ledger) -> list[bytes]:
     """What the daemon put on the wire, in order."""
     async with ledger.db.read() as session:
@@ -161,8 +153,6 @@ async def _sent(ledger: Ledger) -> list[bytes]:
 
 async def _limit(where: Chain, raw: list[bytes]) -> float:
     """Seconds from the first byte sent to the last receipt read."""
-    from issuer.chain.eip1559 import transaction_hash
-
     hashes = [transaction_hash(item) for item in raw]
     began = time.perf_counter()
     for start in range(0, len(raw), SENT_TOGETHER):
@@ -181,7 +171,6 @@ async def _naive(where: Chain) -> float:
     from eth_utils.crypto import keccak
     from web3 import AsyncHTTPProvider, AsyncWeb3
 
-    from benchmarks.ledger import _wallet
     from issuer.chain.abi import artifact
     from issuer.claims import rules
 
@@ -193,7 +182,7 @@ async def _naive(where: Chain) -> float:
         domain = rules.domain_separator(CHAIN_ID, issuer.address)
         began = time.perf_counter()
         for number in range(NAIVE_CLAIMS):
-            wallet = _wallet(f"naive {number}")
+            wallet = wallet_of(f"naive {number}")
             identity = await factory.functions.predict(wallet, issuer.address).call()
             now = (await web3.eth.get_block("latest"))["timestamp"]
             word = rules.Word(

@@ -7,12 +7,15 @@ the salts too, so that nothing of a claim's way out is spared.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import sqlalchemy as sa
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -36,7 +39,7 @@ from issuer.history import History
 from issuer.ids import new_id
 from issuer.secrets import KeyRing, Secret
 from scripts.anvil import CHAIN_ID, start_anvil
-from scripts.ground import rpc
+from scripts.ground import ROOT, base_environment, rpc
 from tests.factories import PROVIDER_KEY, TEMPLATE
 
 BLOCK_SECONDS = 1.0
@@ -130,7 +133,7 @@ class Ledger:
 
     async def queue(self, count: int, form: str) -> list[str]:
         """Approved cases with one queued claim each. Returns their wallets."""
-        wallets = [_wallet(f"queued {number}") for number in range(count)]
+        wallets = [wallet_of(f"queued {number}") for number in range(count)]
         identities = await self.chain.identities(wallets)
         rows = [self._approved(wallet, identity, form) for wallet, identity in zip(wallets, identities, strict=True)]
         await self._insert(rows)
@@ -140,7 +143,7 @@ class Ledger:
         """Claims of the past: confirmed, with their transactions and history, on identities of their own."""
         rows = []
         for number in range(count):
-            made = self._approved(_wallet(f"stored {number}"), _wallet(f"identity {number}"), rules.SIGNED)
+            made = self._approved(wallet_of(f"stored {number}"), wallet_of(f"identity {number}"), rules.SIGNED)
             claim = made[Claim]
             claim |= {"status": ClaimStatus.CONFIRMED, "word": "0x" + "01" * 32, "signature": "0x" + "02" * 64}
             claim |= {"epoch": 0, "tx_hash": "0x" + "03" * 32, "block_number": 1}
@@ -215,7 +218,7 @@ class Ledger:
     async def _insert_past(self, claim_ids: list[str]) -> None:
         """The transactions that carried them, on a lane that nobody uses any more."""
         at = datetime.now(UTC)
-        lane = {"id": new_id("lane"), "chain_id": CHAIN_ID, "sender": _wallet("old sender"), "next_nonce": 0}
+        lane = {"id": new_id("lane"), "chain_id": CHAIN_ID, "sender": wallet_of("old sender"), "next_nonce": 0}
         transactions, attempts, links = [], [], []
         for nonce, start in enumerate(range(0, len(claim_ids), _CARRIED)):
             transaction = {"id": new_id("txn"), "lane_id": lane["id"], "chain_id": CHAIN_ID, "nonce": nonce}
@@ -235,5 +238,32 @@ class Ledger:
                     await session.execute(sa.insert(table), made[start : start + _ROWS])
 
 
-def _wallet(seed: str) -> str:
+@contextmanager
+def daemon(ledger: Ledger, folder: Path) -> Iterator[psutil.Process]:
+    """`claimwright daemon` as a process of its own. Raises `RuntimeError` with its last words if it ended by itself."""
+    with (folder / "daemon.log").open("w+") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "issuer", "daemon"],
+            cwd=ROOT,
+            env=base_environment() | ledger.daemon_settings(),
+            stdout=said,
+            stderr=said,
+        )
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            alive = process.poll() is None
+            process.terminate()
+            process.wait(20)
+            if not alive:
+                said.seek(0)
+                raise RuntimeError(f"the daemon ended by itself:\n{said.read()[-2000:]}")
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def wallet_of(seed: str) -> str:
     return str(to_checksum_address(keccak(text=seed)[12:]))

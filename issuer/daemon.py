@@ -29,7 +29,7 @@ from issuer.settings import DaemonSettings
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 1.0
+SWEEP_SECONDS = 2.0
 
 
 async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
