@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import sqlalchemy as sa
 from eth_utils.address import to_checksum_address
@@ -91,7 +92,7 @@ async def chain(folder: Path) -> AsyncIterator[Chain]:
             deployment = await deploy(
                 gateway,
                 LocalSigner(deployer),
-                sender=LocalSigner(keys[0]).address,
+                senders=[LocalSigner(keys[0]).address],
                 claim_signer=LocalSigner(keys[1]).address,
                 path=folder / "deployment.json",
                 topics=[TOPIC],
@@ -181,6 +182,7 @@ class Ledger:
             "provider_status": "approved",
             "decided_at": at,
             "read_at": at,
+            "policy": msgspec.json.encode(LEVEL.policy()).decode(),
         }
         message = evidence.decision_message(Case(**case), Decision(**decision))
         decision["mac"] = self._decision_keys.mac(evidence.DECISION_MAC, message)

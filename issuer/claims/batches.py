@@ -11,6 +11,10 @@ from issuer.claims import rules
 from issuer.claims.tables import Claim
 
 FOREIGN = "foreign"
+# Claims of one step, at most and at least. More would spread a step's fixed costs further, but would also hold SQLite's
+# one write lock, for which webhooks wait, longer than the tenth of a second that this many take.
+WAVE, LEAST_WAVE = 512, 64
+LONG_STEP_SECONDS = 1.0  # a lane's lease lasts five, and revocations wait for the step to end
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +56,13 @@ def leaving(
             (full if len(batch) == size else partial).append(batch)
     gather = (waited is not None and waited < block_seconds) or (more and full)
     return full if gather else full + partial
+
+
+def next_wave(wave: int, took: float) -> int:
+    """How many claims the next step takes on: a busy machine or a slow signer gets smaller bites. `took` in seconds."""
+    if took > LONG_STEP_SECONDS:
+        return max(wave // 2, LEAST_WAVE)
+    return min(wave * 2, WAVE) if took < LONG_STEP_SECONDS / 4 else wave
 
 
 def _kinds(claims: Sequence[Claim]) -> dict[tuple[str, str], list[Claim]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from time import monotonic
 
 import msgspec
 import structlog
@@ -20,7 +21,7 @@ from issuer.chain.signer import Signer
 from issuer.chain.store import InFlight
 from issuer.chain.tables import Transaction
 from issuer.claims import foreign, rules, store, succession
-from issuer.claims.batches import Prepared, leaving
+from issuer.claims.batches import WAVE, Prepared, leaving, next_wave
 from issuer.claims.queueing import may_reach
 from issuer.claims.rules import ClaimStatus, Word
 from issuer.claims.settle import ISSUE, backoff
@@ -33,10 +34,6 @@ from issuer.secrets import KeyRing
 from issuer.stops import store as stops
 
 log = structlog.get_logger(__name__)
-
-# Claims of one step. More would spread a step's fixed costs further, but would also hold SQLite's one write lock, for
-# which webhooks wait, longer than the tenth of a second that this many take.
-WAVE = 512
 
 
 class Contracts(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +68,7 @@ class Issues:
         self._at = contracts_at
         self._decision_keys = decision_keys
         self._batch_size = batch_size
+        self._wave = WAVE
         self._clock = clock
 
     async def step(self) -> bool:
@@ -78,6 +76,12 @@ class Issues:
 
         True if something moved.
         """
+        began = monotonic()
+        moved = await self._send()
+        self._wave = next_wave(self._wave, monotonic() - began)
+        return moved
+
+    async def _send(self) -> bool:
         in_flight = await self._lane.in_flight()
         room = self._lane.profile.max_unmined - in_flight.count
         if room <= 0:
@@ -86,7 +90,7 @@ class Issues:
             if await stops.standing(session, [self._lane.chain_id]):
                 return False  # what waits goes on waiting; `claimwright stop lift` lets it go
             rows = await store.ready(
-                session, self._lane.chain_id, now=self._clock(), limit=WAVE, share=self._lane.share
+                session, self._lane.chain_id, now=self._clock(), limit=self._wave, share=self._lane.share
             )
             case_ids = [case.id for _, case in rows]
             decisions = await store.newest_decisions(session, case_ids)
@@ -97,7 +101,7 @@ class Issues:
             sound = case.id not in vetoed and self._is_backed(claim, case, decisions.get(case.id))
             (proved if sound else unproved).append(claim)
         await self._hold(unproved, "decision_not_proved")
-        batches = self._leaving(proved, in_flight, more=len(rows) == WAVE)[:room]
+        batches = self._leaving(proved, in_flight, more=len(rows) == self._wave)[:room]
         if not batches:
             return bool(unproved)
         prepared, head = await self._prepare(batches, {case.id: case for _, case in rows})

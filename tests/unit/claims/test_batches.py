@@ -5,7 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.chain import contracts
+<<<<<<< HEAD
 from issuer.claims.batches import FOREIGN, Prepared, capacity, gas, kind_of, leaving
+=======
+from issuer.claims.batches import LEAST_WAVE, LONG_STEP_SECONDS, WAVE, Prepared, capacity, gas, leaving, next_wave
+>>>>>>> b425237 (Take smaller bites when steps are slow, and renew the lease before what it must cover)
 from issuer.claims.rules import HOSTED, SIGNED
 from tests import factories
 
@@ -76,3 +80,14 @@ def test_a_full_transaction_is_full_and_fits(kind, least):
 
     assert needed(size) <= contracts.MAX_TRANSACTION_GAS
     assert needed(size + 1) > contracts.MAX_TRANSACTION_GAS * 0.99
+
+
+def test_slow_steps_take_smaller_bites_and_quick_ones_larger():
+    wave = WAVE
+    for _ in range(10):
+        wave = next_wave(wave, LONG_STEP_SECONDS * 2)
+    assert wave == LEAST_WAVE
+    assert next_wave(wave, LONG_STEP_SECONDS / 2) == LEAST_WAVE
+    for _ in range(10):
+        wave = next_wave(wave, 0.01)
+    assert wave == WAVE
