@@ -182,6 +182,12 @@ class ChainRoom:
             *(lane.run(self._until_right) for lane in self._lanes),
         ]
 
+    async def aclose(self) -> None:
+        """Let its nodes and its keys' keepers go."""
+        await self.gateway.aclose()
+        for signer in (*self.keys.lanes, self.keys.claim_signer):
+            await signer.aclose()
+
     def wake(self) -> None:
         for lane in self._lanes:
             lane.wake()

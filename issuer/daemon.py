@@ -78,7 +78,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
     finally:
         await queue.aclose()
         for room in rooms:
-            await room.gateway.aclose()
+            await room.aclose()
         for vendor in vendors.values():
             await vendor.aclose()
         await db.aclose()

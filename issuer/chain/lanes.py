@@ -6,7 +6,8 @@ crash after the commit    the stored bytes are sent again, unchanged, by whoever
 What happens to a transaction after it was first sent is `upkeep.py`'s.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import msgspec
@@ -26,7 +27,7 @@ from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan, Signed, sign
 from issuer.clock import now as clock_now
 from issuer.db import Database
-from issuer.errors import LaneHeld
+from issuer.errors import LaneHeld, SignerFailed
 from issuer.ids import new_id
 
 log = structlog.get_logger(__name__)
@@ -71,6 +72,7 @@ class LaneKeeper:
         self.clock = clock
         self.restless = False  # a node's answer asks for a look at what is unmined before its time
         self._signer = sender
+        self._failed: str | None = None  # whose signature was no use when it was last asked for
         self._lease = LeaseKeeper(db, self._take)
 
     @property
@@ -175,7 +177,31 @@ class LaneKeeper:
         )
 
     async def sign(self, plan: Plan, nonce: int, price: Fees) -> Signed:
-        return await sign(self._signer, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
+        async with self.signatures_of(self.sender):
+            return await sign(self._signer, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
+
+    @asynccontextmanager
+    async def signatures_of(self, address: str) -> AsyncIterator[None]:
+        """All that is signed for this lane is signed in such a block. Raises `LaneHeld` for `SignerFailed`.
+
+        A key that fails holds the lane by name; the next block in which it signs again ends that. The hold keeps
+        nothing back, for only by asking can it end: what does not need the key goes on.
+        """
+        try:
+            yield
+        except SignerFailed as error:
+            self._failed = address
+            await self.hold(await self._read_row(), Hold.SIGNER, error.message)
+            raise LaneHeld(error.message) from None
+        if self._failed == address:
+            self._failed = None
+            lane = await self._read_row()
+            if lane.hold == Hold.SIGNER:
+                await self.hold(lane, None)
+
+    async def _read_row(self) -> Lane:
+        async with self.db.read() as session:
+            return await self.row(session)
 
     async def send(self, kind: str, raw: list[bytes]) -> list[SendOutcome]:
         """Every answer but none is fine: the receipt alone says what happened (invariant I10)."""

@@ -61,6 +61,7 @@ class Hold(StrEnum):
     BALANCE = "balance"  # the sender cannot pay the next transaction
     RESERVE = "reserve"  # an issue would leave too little for revocations
     DAILY_CAP = "daily_cap"
+    SIGNER = "signer"  # a key, the sender's or the claim signer's, gave no signature or not its own
     FEE_CAP = "fee_cap"  # the lowest unmined transaction cannot enter, and may not cost more
     NONCE_USED = "nonce_used"  # by a transaction that is not ours; until that is final
     NONCE_AHEAD = "nonce_ahead"  # the chain has seen more of this sender than the database
@@ -70,6 +71,8 @@ class Hold(StrEnum):
 BLOCKS_ALL = frozenset({Hold.NONCE_USED, Hold.NONCE_AHEAD})
 # Asked again with every transaction, by what it costs.
 OF_MONEY = frozenset({Hold.BALANCE, Hold.RESERVE, Hold.DAILY_CAP})
+# What the next transaction finds out by itself, so that nothing need be looked at meanwhile.
+FOUND_AGAIN = OF_MONEY | {Hold.SIGNER}
 
 
 def blocks(hold: Hold | None, purpose: str) -> bool:

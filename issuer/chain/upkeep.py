@@ -20,6 +20,7 @@ from issuer.chain.rules import Hold, Purpose, TxStatus
 from issuer.chain.tables import Attempt, Chain, Transaction
 from issuer.chain.transactions import Plan, noop
 from issuer.chain.watcher import Settlement
+from issuer.errors import LaneHeld
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +48,7 @@ class Upkeep:
             unmined = await store.transactions(session, lane.id, TxStatus.SIGNED)
             attempts = await store.attempts(session, [transaction.id for transaction in unmined])
             known = await session.get(Chain, self._lane.chain_id)
-        if not unmined and (lane.hold is None or lane.hold in rules.OF_MONEY):
+        if not unmined and (lane.hold is None or lane.hold in rules.FOUND_AGAIN):
             return
         # Of one node: the nonce of one and the receipts of another, a block behind, would accuse a stranger.
         node, _ = await self._lane.gateway.pinned()
@@ -58,11 +59,17 @@ class Upkeep:
         await self._push(look, [] if behind else await self._nonces.fill(look))
 
     async def _push(self, look: Look, filling: list[bytes]) -> None:
-        for transaction in look.waiting:
-            if transaction.wanted:
-                await self._replace(look, transaction, nothing=transaction.wanted == rules.CANCEL)
-        await self._raise_lowest(look)
+        held: LaneHeld | None = None
+        try:
+            for transaction in look.waiting:
+                if transaction.wanted:
+                    await self._replace(look, transaction, nothing=transaction.wanted == rules.CANCEL)
+            await self._raise_lowest(look)
+        except LaneHeld as error:
+            held = error  # no new form of any can be signed; the stored ones need no key
         await self._resend(look, filling)
+        if held is not None:
+            raise held
 
     async def _raise_lowest(self, look: Look) -> None:
         """The lowest nonce alone: what is behind it waits for it, whatever it offers."""

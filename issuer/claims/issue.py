@@ -158,9 +158,9 @@ class Issues:
             else:
                 epochs[claim.id] = contracts.decode_uint(epoch)
         offered = await self._survey([claim for claim in everything if claim.foreign], epochs)
-        prepared, unmade = await self._signing.sign(
-            [claim for claim in everything if claim.id in epochs], cases, epochs, head
-        )
+        wanted = [claim for claim in everything if claim.id in epochs]
+        async with self._lane.signatures_of(self._signing.address):
+            prepared, unmade = await self._signing.sign(wanted, cases, epochs, head)
         await self._hold(unmade, "claim_not_made")
         await self._offer([item for item in prepared if item.claim.id in offered])
         by_id = {item.claim.id: item for item in prepared if item.claim.id not in offered}
@@ -199,10 +199,11 @@ class Issues:
 
     async def _submit(self, prepared: list[list[Prepared]], head: Head) -> None:
         sender, nonce = self._lane.sender, await self._lane.next_nonce()
-        plans = [
-            await self._signing.plan(batch, head, sender=sender, nonce=nonce + place)
-            for place, batch in enumerate(prepared)
-        ]
+        async with self._lane.signatures_of(self._signing.address):
+            plans = [
+                await self._signing.plan(batch, head, sender=sender, nonce=nonce + place)
+                for place, batch in enumerate(prepared)
+            ]
         await self._lane.submit(plans, head, lambda session, made: self._link_issues(session, made, prepared))
 
     async def _link_issues(

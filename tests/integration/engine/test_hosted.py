@@ -7,7 +7,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.chain import rules as chain_rules
 from issuer.chain.tables import Transaction
 from issuer.claims.rules import ClaimStatus
-from issuer.errors import SignerFailed
+from issuer.errors import LaneHeld
 from issuer.providers.protocol import Outcome
 from tests.integration.engine.conftest import CHAIN_ID, Engine
 
@@ -91,7 +91,7 @@ async def test_a_batch_that_the_claim_signer_does_not_sign_is_not_sent(hosting: 
             return await hosting.keys.sender.sign_digest(digest, message)  # another key's signature
 
     hosting.claims._issues._signing._signer = Silent()  # type: ignore[assignment]
-    with pytest.raises(SignerFailed):
+    with pytest.raises(LaneHeld):
         await hosting.pump()
     assert await hosting.sent() == before
     assert (await hosting.case(case)).status == CaseStatus.APPROVED

@@ -19,7 +19,7 @@ from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import Database
-from issuer.errors import SignerFailed, StoreBusy
+from issuer.errors import LaneHeld, StoreBusy
 from issuer.inbox.tables import InboxEvent
 from issuer.providers.protocol import Outcome
 from issuer.queue.port import INBOX
@@ -236,7 +236,7 @@ async def test_a_sender_that_signs_wrongly_sends_nothing(engine: Engine) -> None
     engine.keys = SimpleNamespace(sender=wrong, claim_signer=honest.claim_signer)  # type: ignore[assignment]
     engine.restart(engine.profile)
     before = await engine.sent()
-    with pytest.raises(SignerFailed):
+    with pytest.raises(LaneHeld, match="another key"):
         await engine.pump()
     assert await engine.sent() == before
     assert await engine.rows(Transaction) == []
