@@ -5,11 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issuer.chain import contracts
-<<<<<<< HEAD
-from issuer.claims.batches import FOREIGN, Prepared, capacity, gas, kind_of, leaving
-=======
-from issuer.claims.batches import LEAST_WAVE, LONG_STEP_SECONDS, WAVE, Prepared, capacity, gas, leaving, next_wave
->>>>>>> b425237 (Take smaller bites when steps are slow, and renew the lease before what it must cover)
+from issuer.claims.batches import (
+    FOREIGN,
+    LEAST_WAVE,
+    LONG_STEP_SECONDS,
+    WAVE,
+    Prepared,
+    capacity,
+    gas,
+    kind_of,
+    leaving,
+    next_wave,
+)
 from issuer.claims.rules import HOSTED, SIGNED
 from tests import factories
 
