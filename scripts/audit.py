@@ -101,7 +101,8 @@ def _where(finding: dict[str, Any]) -> str:
 
 def halmos(_: int | None) -> Result:
     out = (HOME / "halmos-out").relative_to(ROOT)
-    command = [_tool("halmos"), "--function", "check_", "--forge-build-out", str(out), "--solver", "z3"]
+    patience = ["--solver-timeout-assertion", "300000"]  # ms; on a machine that is busy with other things
+    command = [_tool("halmos"), "--function", "check_", "--forge-build-out", str(out), "--solver", "z3", *patience]
     code, said = _run("halmos", command, {**_forge_environment("halmos"), "FOUNDRY_TEST": "tests/halmos"})
     results = [(int(passed), int(failed)) for passed, failed in _PROVED.findall(said)]
     proved, refuted = sum(passed for passed, _ in results), sum(failed for _, failed in results)

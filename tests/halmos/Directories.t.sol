@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
+import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {SymbolicTest} from "./Symbolic.sol";
 import {IClaimIssuerRegistry} from "../../contracts/interfaces/IClaimIssuerRegistry.sol";
 import {IIdFactory} from "../../contracts/interfaces/IIdFactory.sol";
@@ -66,6 +67,40 @@ contract DirectoriesProof is SymbolicTest {
         ownerOnly(abi.encodeCall(IClaimIssuerRegistry.addTrustedIssuer, (trusted, topics)));
         ownerOnly(abi.encodeCall(IClaimIssuerRegistry.updateIssuerClaimTopics, (trusted, topics)));
         ownerOnly(abi.encodeCall(IClaimIssuerRegistry.addFactory, (trusted)));
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.moveFactory, (trusted, topic)));
+    }
+
+    function check_OnlyTheOwnerSaysWhatThingsAre(address trusted, uint256 topic, bytes32 contentHash) public {
+        IClaimIssuerRegistry.Metadata memory metadata = IClaimIssuerRegistry.Metadata("name", "uri", contentHash);
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.setIssuerMetadata, (trusted, metadata)));
+        ownerOnly(abi.encodeCall(IClaimIssuerRegistry.setTopicMetadata, (topic, metadata)));
+    }
+
+    /// @dev Neither by the owner alone nor by anybody else alone.
+    function check_OwnershipMovesInTwoSteps(address next, bool ofRegistry) public {
+        Ownable2Step owned = ofRegistry ? Ownable2Step(address(registry)) : Ownable2Step(address(factory));
+        address caller = svm.createAddress("caller");
+        vm.assume(next != OWNER && caller != next);
+        vm.prank(OWNER);
+        owned.transferOwnership(next);
+        assert(owned.owner() == OWNER);
+        vm.prank(caller);
+        (bool done,) = address(owned).call(abi.encodeCall(owned.acceptOwnership, ()));
+        assert(!done && owned.owner() == OWNER);
+        vm.prank(next);
+        owned.acceptOwnership();
+        assert(owned.owner() == next);
+    }
+
+    function check_OnlyTheOwnerHandsOver(address next, bool ofRegistry) public {
+        Ownable2Step owned = ofRegistry ? Ownable2Step(address(registry)) : Ownable2Step(address(factory));
+        address caller = svm.createAddress("caller");
+        vm.assume(caller != OWNER);
+        vm.prank(caller);
+        (bool done,) = address(owned).call(abi.encodeCall(owned.transferOwnership, (next)));
+        vm.prank(caller);
+        (bool gone,) = address(owned).call(abi.encodeCall(owned.renounceOwnership, ()));
+        assert(!done && !gone && owned.owner() == OWNER && owned.pendingOwner() == address(0));
     }
 
     function check_OnlyTheOwnerDistrusts(address trusted) public {

@@ -30,6 +30,7 @@ contract LinksHandler is BaseTest {
     mapping(address wallet => uint256) public since;
     mapping(address wallet => uint256) public lastLinked; // stays after unlinking
     mapping(address identity => mapping(address wallet => address proposer)) internal proposals;
+    address[2][] internal offers; // identity and wallet of each proposal that was ever made
 
     constructor() {
         setUp();
@@ -93,7 +94,9 @@ contract LinksHandler is BaseTest {
         vm.prank(from);
         (bool done,) = address(factory).call(abi.encodeCall(IIdentityFactory.proposeLink, (to)));
         assertEq(done, identity != address(0) && identityOf[to] == address(0), "who may propose whom");
-        if (done) proposals[identity][to] = from;
+        if (!done) return;
+        proposals[identity][to] = from;
+        offers.push([identity, to]);
     }
 
     function withdraw(uint256 sender, uint256 wallet) external {
@@ -105,8 +108,14 @@ contract LinksHandler is BaseTest {
         if (done) proposals[identity][to] = address(0);
     }
 
+    /// @dev Mostly what was once proposed, since little else gets far.
     function accept(uint256 sender, uint256 identity) external {
         (address from, address to) = (pick(sender), identities[identity % 9]);
+        if (sender % 4 != 0 && offers.length != 0) {
+            uint256 recent = offers.length < 4 ? offers.length : 4;
+            address[2] memory offer = offers[offers.length - 1 - identity % recent];
+            (to, from) = (offer[0], offer[1]);
+        }
         address proposer = proposals[to][from];
         bool stands = proposer != address(0) && manages(proposer, to);
         vm.prank(from);
@@ -127,7 +136,8 @@ contract LinksHandler is BaseTest {
     }
 
     function unlink(uint256 sender, uint256 wallet) external {
-        (address from, address gone) = (pick(sender), wallets[wallet % 4]);
+        address gone = wallets[wallet % 4];
+        address from = sender % 3 == 0 ? gone : pick(sender);
         address identity = identityOf[gone];
         bool may = identity != address(0) && (from == gone || manages(from, identity));
         vm.prank(from);
