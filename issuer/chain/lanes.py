@@ -111,8 +111,7 @@ class LaneKeeper:
         If anything fails up to the commit, nothing was used up and nothing was sent. Plans at the end that the lane
         may not pay for are left out: `link` is given as many transactions as there will be, in the plans' order.
         """
-        if not await self.ensure():  # what led here, remote signatures above all, may have taken most of the lease
-            raise LaneLost("another process holds the lane")
+        await self.ensure()  # what led here, remote signatures above all, may have taken most of the lease
         lease, purpose = self.lease(), plans[0].purpose
         async with self.db.read() as session:
             lane = await self.row(session)
