@@ -1,5 +1,6 @@
 """What can leave together in one transaction, in which form, and when."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
 
@@ -91,10 +92,7 @@ def gas(prepared: Sequence[Prepared], calldata: bytes) -> int:
 @cache
 def capacity(kind: str) -> int:
     """How many claims of a kind fit into one transaction whatever they are: no byte of their calldata is a cheap 0."""
-    count = 1
-    while _most_gas(kind, count + 1) <= contracts.MAX_TRANSACTION_GAS:
-        count += 1
-    return count
+    return bisect_right(range(1, WAVE), contracts.MAX_TRANSACTION_GAS, key=lambda count: _most_gas(kind, count))
 
 
 def _most_gas(kind: str, count: int) -> int:
