@@ -27,7 +27,7 @@ from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan, Signed, sign
 from issuer.clock import now as clock_now
 from issuer.db import Database
-from issuer.errors import LaneHeld, LaneLost, SignerFailed
+from issuer.errors import LaneHeld, SignerFailed
 from issuer.ids import new_id
 
 log = structlog.get_logger(__name__)
