@@ -4,6 +4,7 @@ Rooms share the database and nothing else, so a chain whose node is away delays 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ from issuer.claims.settle import ClaimSettlement
 from issuer.claims.witness import Witness
 from issuer.claims.work import ClaimWorker
 from issuer.db import Database
-from issuer.errors import ChainError, NodeUnavailable, SettingsError
+from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError
 from issuer.lane_loop import BUSY_SECONDS, LaneLoop
 from issuer.loops import LONGEST_PAUSE_SECONDS, attempt, every, wait
 from issuer.monitoring.sight import ChainSight
@@ -92,6 +93,7 @@ class ChainRoom:
         )
         self._stop = shared.stop
         self._sent = asyncio.Event()  # something to watch
+        self._watches = False
         self._left = 0  # transactions that are not final
         self._away = False
         self._settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
@@ -226,17 +228,25 @@ class ChainRoom:
     async def _watch(self) -> None:
         """Look at the chain often while something is on its way, and otherwise only when something is sent."""
         pause = self.profile.poll_seconds
-        while not self._stop.is_set():
-            self._sent.clear()
-            fine = await attempt(self._look, "watch", self.chain_id)
-            pause = self.profile.poll_seconds if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
-            if fine and not self._left:
-                await wait(LONGEST_PAUSE_SECONDS, self._sent, self._stop)
-            else:
-                await wait(pause, self._stop)
+        try:
+            while not self._stop.is_set():
+                self._sent.clear()
+                fine = await attempt(self._look, "watch", self.chain_id)
+                pause = self.profile.poll_seconds if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
+                if fine and not self._watches:
+                    await wait(SPARE_SECONDS, self._stop)  # another process watches; take over when it is gone
+                elif fine and not self._left:
+                    await wait(SPARE_SECONDS, self._sent, self._stop)  # in time to keep the lease
+                else:
+                    await wait(pause, self._stop)
+        finally:
+            with contextlib.suppress(ClaimwrightError):
+                await self._watcher.release()
 
     async def _look(self) -> None:
-        before, self._left = self._left, await self._watcher.look()
+        self._watches = await self._watcher.ensure()
+        look = self._watcher.look if self._watches else self._watcher.unfinished
+        before, self._left = self._left, await look()
         if self._left < before:
             self.wake()  # claims that gathered behind those transactions can go now
 

@@ -20,7 +20,7 @@ from issuer.chain.errors import SendOutcome, SendResult
 from issuer.chain.fees import Fees, Purse
 from issuer.chain.gateway import Gateway, Head
 from issuer.chain.leases import Lease, LeaseKeeper
-from issuer.chain.rules import GWEI, ChainProfile, Hold, Share, TxStatus
+from issuer.chain.rules import ALL, GWEI, ChainProfile, Hold, Share, TxStatus
 from issuer.chain.signer import Signer
 from issuer.chain.store import InFlight
 from issuer.chain.tables import Attempt, Lane, Transaction
@@ -48,6 +48,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     reserve_at: str | None = None
 
 
+NO_LIMITS = Limits()
+
+
 class LaneKeeper:
     """Used by one task at a time. Raises `LaneLost` when another process took over, `LaneHeld` when it may not sign."""
 
@@ -59,8 +62,8 @@ class LaneKeeper:
         *,
         chain_id: int,
         profile: ChainProfile,
-        share: Share = Share(),  # noqa: B008 - it is frozen
-        limits: Limits = Limits(),  # noqa: B008
+        share: Share = ALL,
+        limits: Limits = NO_LIMITS,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
         self.db = db

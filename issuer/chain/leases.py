@@ -127,6 +127,10 @@ class LeaseKeeper:
             async with self._db.write() as session:
                 await release(session, lease)
 
+    @property
+    def is_held(self) -> bool:
+        return self._lease is not None
+
     def held(self) -> Lease:
         """Raises `LaneLost` when it is not."""
         if self._lease is None:

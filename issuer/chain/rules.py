@@ -95,6 +95,9 @@ class Share(msgspec.Struct, frozen=True):
         return shard % self.count == self.index
 
 
+ALL = Share()
+
+
 def is_local(chain_id: int) -> bool:
     """Local development chains. Every other chain id, known or not, is live."""
     return chain_id in LOCAL_CHAIN_IDS
@@ -204,6 +207,7 @@ PROFILES: dict[int, ChainProfile] = {
         resend_seconds=10.0,
         bump_seconds=20.0,
         min_tip=GWEI // 20,
+        max_tip=5 * GWEI,
         max_fee=20 * GWEI,
     ),
     100: ChainProfile(

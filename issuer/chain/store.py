@@ -11,6 +11,7 @@ from sqlalchemy.orm import defer
 from issuer.chain.leases import Lease
 from issuer.chain.rules import OPEN, TxStatus
 from issuer.chain.tables import Attempt, Chain, Lane, Transaction, TransactionClaim
+from issuer.chain.wire import Head
 from issuer.db import for_update, store_time
 from issuer.errors import LaneLost, WrongChain
 from issuer.ids import new_id
@@ -23,6 +24,12 @@ async def remember_chain(session: AsyncSession, chain_id: int, genesis_hash: str
         session.add(Chain(chain_id=chain_id, genesis_hash=genesis_hash, recorded_at=now))
     elif known.genesis_hash != genesis_hash:
         raise WrongChain(f"chain {chain_id} has another genesis block than the one this database was used with")
+
+
+async def note_head(session: AsyncSession, chain_id: int, head: Head, at: datetime) -> None:
+    """The newest block that was looked at, so that another process, or the next, knows a slow node by it."""
+    newest = {"head_number": head.number, "head_hash": head.hash, "head_at": at}
+    await session.execute(sa.update(Chain).where(Chain.chain_id == chain_id).values(newest))
 
 
 async def lane_of(session: AsyncSession, chain_id: int, sender: str) -> Lane | None:

@@ -9,12 +9,13 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
-from issuer.chain import rules, store
+from issuer.chain import leases, rules, store
 from issuer.chain.gateway import Gateway, Head, Receipt
+from issuer.chain.leases import Lease, LeaseKeeper
 from issuer.chain.reads import Reads
 from issuer.chain.rules import GWEI, OPEN, ChainProfile, TxStatus
 from issuer.chain.store import Open
-from issuer.chain.tables import Transaction
+from issuer.chain.tables import Chain, Transaction
 from issuer.clock import now as clock_now
 from issuer.db import EPOCH, Database
 
@@ -75,28 +76,89 @@ class Watcher:
         # Nothing new is in a block that was looked at; it is looked at again only in case the node lagged behind it.
         self._seen = ""
         self._again_at = EPOCH
+        self._behind_since: datetime | None = None
+        self._lease = LeaseKeeper(db, self._take)
+
+    async def ensure(self) -> bool:
+        """Be the one that watches this chain: one process does, and another takes over when it is gone."""
+        return await self._lease.ensure()
+
+    async def release(self) -> None:
+        """Let the next process watch at once."""
+        await self._lease.release()
+
+    async def unfinished(self) -> int:
+        """How many transactions are not final, by the tables alone."""
+        async with self._db.read() as session:
+            return len(await store.open_transactions(session, self._chain_id))
 
     async def look(self) -> int:
         """One look at every transaction that is not final. Returns how many still are not."""
         async with self._db.read() as session:
             watched = await store.open_transactions(session, self._chain_id)
+            known = await session.get(Chain, self._chain_id)
         if not watched:
             return 0
         node, head = await self._gateway.pinned()
         if head.hash == self._seen and self._clock() < self._again_at:
             return len(watched)
+        if known is not None and await self._is_behind(node, head, known):
+            return len(watched)
         sightings = await self._sight(node, watched)
         touched = [one.id for one in watched if sightings[one.id].receipt or one.status == TxStatus.MINED]
         if touched:
             crashpoint.reached("receipt.seen")
+        last_final = await self._last_final(node, head) if touched else 0
+        await self._note(head)
         done = 0
         for start in range(0, len(touched), JUDGED_TOGETHER):
             async with self._db.write() as session:
-                done += await self._judge(session, touched[start : start + JUDGED_TOGETHER], sightings, head)
+                several = touched[start : start + JUDGED_TOGETHER]
+                done += await self._judge(session, several, sightings, head, last_final)
                 crashpoint.reached("receipt.before_commit")
             crashpoint.reached("receipt.committed")
         self._seen, self._again_at = head.hash, self._clock() + timedelta(seconds=self._profile.block_seconds)
         return len(watched) - done
+
+    async def _take(self, owner: str) -> Lease | None:
+        alone = self._db.is_sqlite
+        async with self._db.read() as session:
+            known = await session.get(Chain, self._chain_id)
+            if known is not None and not await leases.free(session, Chain, self._chain_id, alone=alone):
+                return None
+        genesis = await self._gateway.genesis_hash()
+        async with self._db.write() as session:
+            await store.remember_chain(session, self._chain_id, genesis, self._clock())
+            await session.flush()
+            return await leases.acquire(session, Chain, self._chain_id, owner, alone=alone)
+
+    async def _is_behind(self, node: Reads, head: Head, known: Chain) -> bool:
+        """Is this head an earlier one of the chain that was seen already? Nothing moves back for a slow node's sake.
+
+        A lower head that stays is believed in the end: a chain may be wound back, and un-mining only sends stored bytes
+        again. Another hash at the height that was seen is a reorg, whoever saw it.
+        """
+        if known.head_number is None or head.number >= known.head_number:
+            self._behind_since = None
+            if known.head_number is not None and await node.block_hash(known.head_number) != known.head_hash:
+                log.warning("reorg_seen", chain_id=self._chain_id, count=head.number - known.head_number)
+            return False
+        now = self._clock()
+        self._behind_since = self._behind_since or now
+        if (now - self._behind_since).total_seconds() >= self._profile.lag_seconds:
+            log.warning("lower_head_believed", chain_id=self._chain_id, count=known.head_number - head.number)
+            return False
+        return True
+
+    async def _note(self, head: Head) -> None:
+        async with self._db.write() as session:
+            await store.note_head(session, self._chain_id, head, self._clock())
+
+    async def _last_final(self, node: Reads, head: Head) -> int:
+        """The number of the newest block that stays."""
+        if self._profile.uses_finalized:
+            return (await node.finalized()).number
+        return head.number - self._profile.depth + 1
 
     async def _sight(self, node: Reads, watched: Sequence[Open]) -> dict[str, Sighting]:
         """Receipts are looked for under every attempt's hash: the old one may be the one that was mined."""
@@ -114,18 +176,25 @@ class Watcher:
         return sightings
 
     async def _judge(
-        self, session: AsyncSession, transaction_ids: Sequence[str], sightings: Mapping[str, Sighting], head: Head
+        self,
+        session: AsyncSession,
+        transaction_ids: Sequence[str],
+        sightings: Mapping[str, Sighting],
+        head: Head,
+        last_final: int,
     ) -> int:
         """Move transactions by what was sighted. Returns how many are final now."""
         at = self._clock()
+        if self._lease.is_held:  # a watcher that slept past its lease changes nothing
+            await leases.fenced(session, self._lease.held(), head_at=at)
         fates = []
         for transaction in await store.locked(session, transaction_ids):
             if transaction.status in OPEN:
-                fates.append(self._fate(transaction, sightings[transaction.id], head, at))
+                fates.append(self._fate(transaction, sightings[transaction.id], head, last_final, at))
         await self._settlement.settle(session, fates, at)
         return len(transaction_ids) - sum(not fate.final for fate in fates)
 
-    def _fate(self, transaction: Transaction, sighting: Sighting, head: Head, at: datetime) -> Fate:
+    def _fate(self, transaction: Transaction, sighting: Sighting, head: Head, last_final: int, at: datetime) -> Fate:
         receipt = sighting.receipt if sighting.canonical else None
         gone = receipt is None or receipt.block_hash != transaction.block_hash
         unmined = transaction.status == TxStatus.MINED and gone
@@ -138,7 +207,7 @@ class Watcher:
         mined = receipt is not None and transaction.status == TxStatus.SIGNED
         if mined:
             self._move(transaction, TxStatus.MINED, at, receipt)
-        final = receipt is not None and rules.confirmations(head.number, receipt.block_number) >= self._profile.depth
+        final = receipt is not None and receipt.block_number <= last_final
         if final:
             self._move(transaction, TxStatus.FINAL, at, receipt)
             metrics.FINALIZED.labels(self._chain_id, "success" if transaction.succeeded else "reverted").inc()

@@ -12,15 +12,13 @@ from sqlalchemy.orm import aliased
 from issuer import history
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
-from issuer.chain.rules import Share
+from issuer.chain.rules import ALL, Share
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
 from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, RENEWABLE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.reconcile import store as findings
-
-ALL = Share()
 
 
 def move(

@@ -56,7 +56,9 @@ class Keys:
     """Fresh keys for each run; nothing here is worth anything."""
 
     def __init__(self) -> None:
-        self.deployer, self.sender, self.claim_signer = (LocalSigner(os.urandom(32)) for _ in range(3))
+        self.deployer, self.sender, self.claim_signer, self.other_sender = (
+            LocalSigner(os.urandom(32)) for _ in range(4)
+        )
 
 
 async def rpc(url: str, method: str, *params: object) -> object:
@@ -91,7 +93,7 @@ async def deploy_on(rpc_url: str, keys: Keys, path: Path) -> Deployment:
         return await deploy(
             gateway,
             keys.deployer,
-            senders=[keys.sender.address],
+            senders=[keys.sender.address, keys.other_sender.address],
             claim_signer=keys.claim_signer.address,
             path=path,
             topics=[BASIC_TOPIC],
