@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -284,3 +286,24 @@ async def test_one_process_watches_a_chain_and_one_that_slept_changes_nothing(en
         await sleeper.look()
     assert [row.status for row in await engine.rows(Transaction)] == [TxStatus.SIGNED]
     assert await spare.look() == 0
+
+
+async def test_every_lane_command_of_the_manual_does_what_it_says(engine: Engine, cli: Cli) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```sh lanes\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    lines = [line.partition("#")[0].split() for block in blocks for line in block.splitlines()]
+    assert {line[2] for line in lines} == {"list", "pause", "resume", "speed-up", "cancel"}
+    await rpc(engine.url, "evm_setAutomine", False)
+    await approved(engine)
+    await engine.pump()
+    (lane,) = await engine.rows(Lane)
+    for line in lines:
+        assert line[:2] == ["claimwright", "lane"]
+        held = Hold.NONCE_AHEAD if "--adopt-nonce" in line else None
+        async with engine.db.write() as session:
+            await session.execute(sa.update(Lane).values(hold=held))
+        await cli(*(lane.id if word == "LANE_ID" else word for word in line[2:]))
+    (transaction,) = await engine.rows(Transaction)
+    (lane,) = await engine.rows(Lane)
+    assert (transaction.wanted, lane.adopt_nonce, lane.paused_by) == (rules.CANCEL, True, None)
+    await rpc(engine.url, "evm_mine")
