@@ -41,6 +41,7 @@ PROBE_SECONDS = 1.0
 SPARE_SECONDS = 1.0  # between tries to watch a chain that another process watches
 SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
 RENEW_SECONDS = 5.0
+HOLDER_SECONDS = 5.0  # between looks at what holders and outside issuers send themselves
 RECONCILE_SECONDS = 15.0
 
 
@@ -96,6 +97,7 @@ class ChainRoom:
         self._watches = False
         self._left = 0  # transactions that are not final
         self._away = False
+        self._deployed_in: int | None = None
         self._settlement = ClaimSettlement({self.chain_id: self.at.claim_issuer})
         self._watcher = Watcher(shared.db, self.gateway, self._settlement, chain_id=self.chain_id, profile=self.profile)
         self._lanes = self._lane_loops(settings, shared)
@@ -177,8 +179,8 @@ class ChainRoom:
             self._watch(),
             every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id),
             every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id),
-            every(self.profile.block_seconds, self._witness.step, "witness", self._stop, self.chain_id),
-            every(self.profile.block_seconds, self._look_at_offers, "offers", self._stop, self.chain_id),
+            every(HOLDER_SECONDS, self._witness.step, "witness", self._stop, self.chain_id),
+            every(HOLDER_SECONDS, self._look_at_offers, "offers", self._stop, self.chain_id),
             every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id),
             every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id),
             *(lane.run(self._until_right) for lane in self._lanes),
@@ -218,7 +220,9 @@ class ChainRoom:
             self.wake()
 
     async def _reconcile(self) -> None:
-        await self._reconciler.step(first_block=await deployed_in(self.gateway, self.deployment))
+        if self._deployed_in is None:
+            self._deployed_in = await deployed_in(self.gateway, self.deployment)
+        await self._reconciler.step(first_block=self._deployed_in)
 
     async def _probe(self) -> None:
         if self._away:

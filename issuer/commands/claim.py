@@ -79,7 +79,13 @@ def show_(claim_id: str, as_json: bool) -> None:
             row = await claims.get(session, claim_id, TENANT)
             if row is None:
                 raise NotFound("no such claim; `claimwright claim list` shows them")
-            more = {"revoke_reason": row.revoke_reason, "failures": row.failures, "created_at": row.created_at}
+            more = {
+                "detail": row.detail,
+                "renew_at": row.renew_at,
+                "revoke_reason": row.revoke_reason,
+                "failures": row.failures,
+                "created_at": row.created_at,
+            }
             return {**claim_row(row), **more, "updated_at": row.updated_at}
 
     show_one(run(read()), as_json=as_json)
