@@ -12,6 +12,7 @@ import {IIdentity} from "./interfaces/IIdentity.sol";
 import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {ClaimWord} from "./libraries/ClaimWord.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {SignerTerms} from "./libraries/SignerTerms.sol";
@@ -19,6 +20,10 @@ import {SignerTerms} from "./libraries/SignerTerms.sol";
 /// @title The issuing identity
 contract ClaimIssuer is ClaimHost {
     bytes32 private constant CLAIM = keccak256("Claim(address identity,uint256 topic,bytes32 word)");
+    /// @dev ONCHAINID's IClaimIssuer.
+    bytes4 private constant ONCHAINID_ISSUER = IClaimIssuer.revokeClaim.selector
+        ^ IClaimIssuer.revokeClaimBySignature.selector ^ IClaimIssuer.isClaimRevoked.selector
+        ^ IIdentity.isClaimValid.selector;
     uint256 private constant MAX_FIELD = 2048;
     uint256 private constant CODE_THRESHOLD = 96;
 
@@ -34,7 +39,7 @@ contract ClaimIssuer is ClaimHost {
     constructor(address manager, address factory_) EIP712("Claimwright", "1") {
         if (manager == address(0) || factory_ == address(0)) revert ZeroAddress();
         FACTORY = IIdentityFactory(factory_);
-        _addKey(_keyOf(manager), Purposes.MANAGEMENT, KeyTypes.ECDSA);
+        _addKey(Ids.keyOf(manager), Purposes.MANAGEMENT, KeyTypes.ECDSA);
     }
 
     /// @inheritdoc IClaimIssuer
@@ -43,9 +48,9 @@ contract ClaimIssuer is ClaimHost {
             Onboarding calldata item = items[i];
             (address identity, bool exists) = _identityFor(item.wallet);
             for (uint256 j = 0; j < item.claims.length; ++j) {
-                if (!exists || !_add(identity, item.claims[j])) emit ClaimFailed(identity, item.claims[j].topic, i);
+                if (!exists || !_add(identity, item.claims[j])) _fail(identity, item.claims[j].topic, i);
             }
-            if (!exists && item.claims.length == 0) emit ClaimFailed(identity, 0, i);
+            if (!exists && item.claims.length == 0) _fail(identity, 0, i);
         }
     }
 
@@ -53,7 +58,7 @@ contract ClaimIssuer is ClaimHost {
     function addClaimsTo(Addition[] calldata items) external onlyOperator nonReentrant {
         for (uint256 i = 0; i < items.length; ++i) {
             Addition calldata item = items[i];
-            if (!_add(item.identity, item.claim)) emit ClaimFailed(item.identity, item.claim.topic, i);
+            if (!_add(item.identity, item.claim)) _fail(item.identity, item.claim.topic, i);
         }
     }
 
@@ -64,7 +69,17 @@ contract ClaimIssuer is ClaimHost {
 
     /// @inheritdoc IClaimIssuer
     function claimDigest(address identity, uint256 topic, bytes32 word) public view returns (bytes32) {
-        return _hashTypedDataV4(keccak256(abi.encode(CLAIM, identity, topic, word)));
+        (bytes32 kind, uint256 subject) = (CLAIM, uint160(identity));
+        bytes32 content; // keccak256(abi.encode(CLAIM, identity, topic, word)), without taking memory for it
+        assembly ("memory-safe") {
+            let at := mload(0x40)
+            mstore(at, kind)
+            mstore(add(at, 0x20), subject)
+            mstore(add(at, 0x40), topic)
+            mstore(add(at, 0x60), word)
+            content := keccak256(at, 0x80)
+        }
+        return _hashTypedDataV4(content);
     }
 
     /// @inheritdoc IIdentity
@@ -75,7 +90,8 @@ contract ClaimIssuer is ClaimHost {
 
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) public view override(IERC165, IdentityBase) returns (bool) {
-        return interfaceId == type(IClaimIssuer).interfaceId || super.supportsInterface(interfaceId);
+        return interfaceId == type(IClaimIssuer).interfaceId || interfaceId == ONCHAINID_ISSUER
+            || super.supportsInterface(interfaceId);
     }
 
     /// @dev Told apart by length alone, so a signature of one form is never taken for another.
@@ -91,10 +107,13 @@ contract ClaimIssuer is ClaimHost {
         }
         if (data.length != 32) return false;
         bytes32 word = bytes32(data);
-        if (signature.length == 0) return _isHosted(identity, topic, word);
-        if (!ClaimWord.isCurrent(word, epochOf(identity, topic), block.timestamp)) return false;
+        bytes32 record = _records[topic][identity];
+        if (signature.length == 0 && word != record) return false;
+        if (!ClaimWord.isCurrent(word, ClaimWord.epoch(record), block.timestamp)) return false;
+        if (signature.length == 0) return true; // hosted
         (address signer, SignerTerms terms) = _signerOf(claimDigest(identity, topic, word), signature);
-        return signer != address(0) && terms.admits(word, block.timestamp) && !_isMarked(keccak256(signature));
+        if (signer == address(0) || !terms.admits(word, block.timestamp)) return false;
+        return !terms.mustLookUp() || !_isMarked(keccak256(signature));
     }
 
     function _firstManager() internal pure override returns (address) {

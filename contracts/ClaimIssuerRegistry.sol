@@ -13,6 +13,7 @@ import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
 import {ClaimTuple} from "./libraries/ClaimTuple.sol";
 import {ClaimWord} from "./libraries/ClaimWord.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title Whether a wallet holds a claim by an issuer that is trusted for its topic
@@ -93,8 +94,7 @@ contract ClaimIssuerRegistry is TrustLists {
         uint256 count = issuers.length();
         for (uint256 i = 0; i < count; ++i) {
             address issuer = issuers.at(i);
-            (bool found, ClaimTuple.Claim memory claim) =
-                ClaimTuple.read(identity, keccak256(abi.encode(issuer, topic)));
+            (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(identity, Ids.claimOf(issuer, topic));
             if (!found || claim.topic != topic || claim.issuer != issuer || _issuedAt(claim) < since) continue;
             if (_isValid(issuer, identity, topic, claim)) return true;
         }
@@ -117,8 +117,7 @@ contract ClaimIssuerRegistry is TrustLists {
         reason = _holdsOthers(identity, topic) ? Reason.UNTRUSTED_ISSUER : Reason.NO_CLAIM;
         for (uint256 i = 0; i < issuers.length(); ++i) {
             address issuer = issuers.at(i);
-            (bool found, ClaimTuple.Claim memory claim) =
-                ClaimTuple.read(identity, keccak256(abi.encode(issuer, topic)));
+            (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(identity, Ids.claimOf(issuer, topic));
             if (found && claim.topic == topic && claim.issuer == issuer) {
                 return _whyNotThis(issuer, identity, topic, since, claim);
             }

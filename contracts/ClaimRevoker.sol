@@ -5,14 +5,17 @@ import {ClaimSigners} from "./ClaimSigners.sol";
 import {IClaimIssuer} from "./interfaces/IClaimIssuer.sol";
 import {ClaimTuple} from "./libraries/ClaimTuple.sol";
 import {ClaimWord} from "./libraries/ClaimWord.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
+import {SignerTerms, SignerTermsLib} from "./libraries/SignerTerms.sol";
 
 /// @title Taking claims back: by (identity, topic), which no holder can dodge, and by signature, as ONCHAINID does
 abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     /// @dev The hosted word, or a word that has only the epoch: one slot has the state of (identity, topic), and a revocation replaces all of it.
     mapping(uint256 topic => mapping(address identity => bytes32)) internal _records;
     mapping(bytes32 fingerprint => bool) private _revoked;
+    bool private _hasRevoked; // by signature, ever
 
     /// @inheritdoc IClaimIssuer
     mapping(address operator => bool) public isOperator;
@@ -53,7 +56,7 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
     /// @inheritdoc IClaimIssuer
     function revokeClaim(bytes32 _claimId, address _identity) external onlyManager nonReentrant returns (bool) {
         (bool found, ClaimTuple.Claim memory claim) = ClaimTuple.read(_identity, _claimId);
-        if (!found || keccak256(abi.encode(address(this), claim.topic)) != _claimId) {
+        if (!found || Ids.claimOf(address(this), claim.topic) != _claimId) {
             revert ClaimNotRegistered(_claimId);
         }
         // A hostile identity could show somebody else's signature: only one that is ours for this very claim is marked.
@@ -89,7 +92,16 @@ abstract contract ClaimRevoker is IClaimIssuer, ClaimSigners {
         if (!isOperator[msg.sender] && !_senderHas(Purposes.MANAGEMENT)) revert SenderIsNotOperator();
     }
 
+    /// @dev From the first revocation by signature on, every signer's terms say that signatures must be looked up.
+    function _newTerms() internal view override returns (SignerTerms) {
+        return _hasRevoked ? SignerTermsLib.LOOK_UP : SignerTerms.wrap(0);
+    }
+
     function _revoke(bytes memory signature) private {
+        if (!_hasRevoked) {
+            _hasRevoked = true;
+            _addToAllTerms(SignerTermsLib.LOOK_UP);
+        }
         _revoked[Signatures.fingerprint(signature)] = true;
         emit ClaimRevoked(signature);
     }

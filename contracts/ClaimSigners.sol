@@ -5,6 +5,7 @@ import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {IdentityBase} from "./IdentityBase.sol";
 import {IClaimSigners} from "./interfaces/IClaimSigners.sol";
 import {BoundedCall} from "./libraries/BoundedCall.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 import {SignerTerms, SignerTermsLib} from "./libraries/SignerTerms.sol";
@@ -29,20 +30,20 @@ abstract contract ClaimSigners is IClaimSigners, IdentityBase {
         onlyManager
     {
         SignerTerms terms = SignerTermsLib.pack(issuedFrom, issuedUntil, maxLifeDays);
-        _setTerms(_keyOf(signer), _termsOf(signer).isSuspended() ? terms.suspended() : terms);
+        _setTerms(Ids.keyOf(signer), terms.flaggedAs(_termsOf(signer)));
         emit SignerTermsSet(signer, issuedFrom, issuedUntil, maxLifeDays);
     }
 
     /// @inheritdoc IClaimSigners
     function suspendSigner(address signer) external {
         if (!isGuardian[msg.sender] && !_senderHas(Purposes.MANAGEMENT)) revert SenderIsNotGuardian();
-        _setTerms(_keyOf(signer), _termsOf(signer).suspended());
+        _setTerms(Ids.keyOf(signer), _termsOf(signer).suspended());
         emit SignerSuspended(signer);
     }
 
     /// @inheritdoc IClaimSigners
     function restoreSigner(address signer) external onlyManager {
-        _setTerms(_keyOf(signer), _termsOf(signer).restored());
+        _setTerms(Ids.keyOf(signer), _termsOf(signer).restored());
         emit SignerRestored(signer);
     }
 
@@ -62,12 +63,12 @@ abstract contract ClaimSigners is IClaimSigners, IdentityBase {
         (address signer, uint256 keyType) = signature.length > Signatures.FULL
             ? (_contractSigner(digest, signature), KeyTypes.CONTRACT)
             : (Signatures.recoverCompact(digest, signature), KeyTypes.CLAIMWRIGHT);
-        (bool found, SignerTerms terms) = _isKeyFor(_keyOf(signer), Purposes.CLAIM, keyType);
+        (bool found, SignerTerms terms) = _isKeyFor(Ids.keyOf(signer), Purposes.CLAIM, keyType);
         return (found ? signer : address(0), terms);
     }
 
     function _termsOf(address signer) internal view returns (SignerTerms) {
-        return _termsOfKey(_keyOf(signer));
+        return _termsOfKey(Ids.keyOf(signer));
     }
 
     function _contractSigner(bytes32 digest, bytes calldata signature) private view returns (address signer) {

@@ -5,6 +5,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {ERC7739} from "@openzeppelin/contracts/utils/cryptography/signers/draft-ERC7739.sol";
 import {IdentityBase} from "./IdentityBase.sol";
 import {IConsent} from "./interfaces/IConsent.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {NonceMap} from "./libraries/NonceMap.sol";
 import {Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
@@ -68,6 +69,6 @@ abstract contract ConsentHolder is IConsent, IdentityBase, ERC7739 {
     }
 
     function _mayAct(address signer, uint256 purpose) private view returns (bool) {
-        return signer != address(0) && keyHasPurpose(_keyOf(signer), purpose);
+        return signer != address(0) && keyHasPurpose(Ids.keyOf(signer), purpose);
     }
 }

@@ -3,12 +3,13 @@ pragma solidity ^0.8.24;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {KeyHolder} from "./KeyHolder.sol";
+import {IBatchExecutor} from "./interfaces/IBatchExecutor.sol";
 import {IERC734} from "./interfaces/IERC734.sol";
 import {Purposes} from "./libraries/Purposes.sol";
 
 /// @title Calls made in the name of an identity (ERC-734 execute and approve)
 /// @dev Only MANAGEMENT reaches the identity itself, so no other purpose can give itself rights by a self-call, whatever its selector.
-abstract contract Executor is KeyHolder, ReentrancyGuardTransient {
+abstract contract Executor is IBatchExecutor, KeyHolder, ReentrancyGuardTransient {
     enum Status {
         None, // ran at once, or never asked for
         Pending,
@@ -51,13 +52,8 @@ abstract contract Executor is KeyHolder, ReentrancyGuardTransient {
         }
     }
 
-    /// @inheritdoc IERC734
-    function executeBatch(Call[] calldata calls)
-        external
-        payable
-        nonReentrant
-        returns (uint256[] memory executionIds)
-    {
+    /// @inheritdoc IBatchExecutor
+    function executeBatch(Call[] calldata calls) external payable nonReentrant returns (uint256[] memory executionIds) {
         executionIds = new uint256[](calls.length);
         for (uint256 i = 0; i < calls.length; ++i) {
             Call calldata call = calls[i];

@@ -11,6 +11,7 @@ import {IIdFactory} from "./interfaces/IIdFactory.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
 import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
 import {CloneArguments} from "./libraries/CloneArguments.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
 import {Signatures} from "./libraries/Signatures.sol";
 
@@ -67,7 +68,7 @@ contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
     /// @inheritdoc IIdFactory
     function createIdentity(address _wallet, string calldata _salt) external onlyOwner returns (address identity) {
         if (_wallet == address(0)) revert ZeroAddress();
-        identity = _createSalted(_wallet, "OID", _salt);
+        identity = _createSalted(_wallet, _salt, string.concat("OID", _salt));
         _linkFirst(_wallet, identity);
     }
 
@@ -80,12 +81,12 @@ contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
         if (_wallet == address(0)) revert ZeroAddress();
         if (_managementKeys.length == 0) revert EmptyListOfKeys();
         // The factory is the first manager for as long as this takes.
-        identity = _createSalted(address(this), "OID", _salt);
+        identity = _createSalted(address(this), _salt, string.concat("OID", _salt));
         for (uint256 i = 0; i < _managementKeys.length; ++i) {
-            if (_managementKeys[i] == _keyOf(_wallet)) revert WalletInManagementKeys();
+            if (_managementKeys[i] == Ids.keyOf(_wallet)) revert WalletInManagementKeys();
             IIdentity(identity).addKey(_managementKeys[i], Purposes.MANAGEMENT, KeyTypes.ECDSA);
         }
-        IIdentity(identity).removeKey(_keyOf(address(this)), Purposes.MANAGEMENT);
+        IIdentity(identity).removeKey(Ids.keyOf(address(this)), Purposes.MANAGEMENT);
         _link(_wallet, identity);
     }
 
@@ -96,7 +97,7 @@ contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
     {
         if (!isTokenFactory[msg.sender] && msg.sender != owner()) revert OnlyFactoryOrOwnerCanCall();
         if (_token == address(0) || _tokenOwner == address(0)) revert ZeroAddress();
-        identity = _createSalted(_tokenOwner, "Token", _salt);
+        identity = _createSalted(_tokenOwner, _salt, string.concat("Token", _salt));
         _tokens[identity] = _token;
         _linkToken(_token, identity);
     }
@@ -165,13 +166,14 @@ contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
         _linkFirst(wallet, identity);
     }
 
-    function _createSalted(address firstManager, string memory prefix, string calldata salt)
+    /// @param full the salt with the prefix of its kind
+    function _createSalted(address firstManager, string calldata salt, string memory full)
         private
         returns (address identity)
     {
         if (bytes(salt).length == 0) revert EmptySalt();
-        bytes32 hash = keccak256(abi.encodePacked(prefix, salt));
-        if (_saltTaken[hash]) revert SaltTaken(string.concat(prefix, salt));
+        bytes32 hash = keccak256(bytes(full));
+        if (_saltTaken[hash]) revert SaltTaken(full);
         _saltTaken[hash] = true;
         return _deploy(CloneArguments.encodeSalted(firstManager, hash), hash);
     }

@@ -2,6 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IERC734} from "./interfaces/IERC734.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {KeySlot, KeySlots} from "./libraries/KeySlot.sol";
 import {SignerTerms} from "./libraries/SignerTerms.sol";
 import {KeyTypes, Purposes} from "./libraries/Purposes.sol";
@@ -62,7 +63,7 @@ abstract contract KeyHolder is IERC734 {
         uint256 count = _keyCount;
         keys = new bytes32[](count + 1);
         uint256 found = 0;
-        if (_purpose == Purposes.MANAGEMENT && _firstManagerStands()) keys[found++] = _keyOf(_firstManager());
+        if (_purpose == Purposes.MANAGEMENT && _firstManagerStands()) keys[found++] = Ids.keyOf(_firstManager());
         for (uint256 i = 0; i < count; ++i) {
             bytes32 key = _keyList[i];
             if (_keys[key].purposes() & bit != 0) keys[found++] = key;
@@ -96,7 +97,7 @@ abstract contract KeyHolder is IERC734 {
     function _firstManager() internal view virtual returns (address);
 
     function _addKey(bytes32 key, uint256 purpose, uint256 keyType) internal {
-        if (key == bytes32(0) || key == _keyOf(address(0))) revert ZeroKey();
+        if (key == bytes32(0) || key == Ids.keyOf(address(0))) revert ZeroKey();
         if (keyType > type(uint16).max) revert KeyTypeOutOfRange(keyType);
         uint256 bit = _bit(purpose);
         KeySlot slot = _keys[key];
@@ -109,7 +110,7 @@ abstract contract KeyHolder is IERC734 {
         if (slot.purposes() == 0) {
             uint24 place = _keyCount++;
             _keyList[place] = key;
-            slot = KeySlots.make(place, uint16(keyType), slot.tombstone());
+            slot = KeySlots.make(place, uint16(keyType), slot.tombstone()).under(_newTerms());
         }
         _keys[key] = slot.with(bit);
         emit KeyAdded(key, purpose, keyType);
@@ -120,7 +121,7 @@ abstract contract KeyHolder is IERC734 {
     }
 
     function _senderHas(uint256 purpose) internal view returns (bool) {
-        return msg.sender == address(this) || keyHasPurpose(_keyOf(msg.sender), purpose);
+        return msg.sender == address(this) || keyHasPurpose(Ids.keyOf(msg.sender), purpose);
     }
 
     /// @dev A key for the purpose itself, not with MANAGEMENT in its place, and of that type; and under which terms.
@@ -136,12 +137,21 @@ abstract contract KeyHolder is IERC734 {
         return slot.terms().areNone() && keyHasPurpose(key, purpose) && _keyTypeOf(key, slot) == keyType;
     }
 
-    function _keyOf(address account) internal pure returns (bytes32) {
-        return keccak256(abi.encode(account));
-    }
-
     function _termsOfKey(bytes32 key) internal view returns (SignerTerms) {
         return _keys[key].terms();
+    }
+
+    /// @dev What a key that is new in the list comes under.
+    function _newTerms() internal view virtual returns (SignerTerms) {
+        return SignerTerms.wrap(0);
+    }
+
+    /// @dev For every key with a purpose in storage.
+    function _addToAllTerms(SignerTerms flags) internal {
+        for (uint256 i = 0; i < _keyCount; ++i) {
+            bytes32 key = _keyList[i];
+            _keys[key] = _keys[key].under(_keys[key].terms().with(flags));
+        }
     }
 
     /// @dev For a key with a purpose in storage.
@@ -174,12 +184,12 @@ abstract contract KeyHolder is IERC734 {
     function _isFirstManager(bytes32 key, KeySlot slot) private view returns (bool) {
         if (slot.tombstone() != 0) return false;
         address first = _firstManager();
-        return first != address(0) && key == _keyOf(first);
+        return first != address(0) && key == Ids.keyOf(first);
     }
 
     function _firstManagerStands() private view returns (bool) {
         address first = _firstManager();
-        return first != address(0) && _keys[_keyOf(first)].tombstone() == 0;
+        return first != address(0) && _keys[Ids.keyOf(first)].tombstone() == 0;
     }
 
     function _bit(uint256 purpose) private pure returns (uint256 bit) {

@@ -6,6 +6,7 @@ import {IIdFactory} from "./interfaces/IIdFactory.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
 import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
 import {CloneArguments} from "./libraries/CloneArguments.sol";
+import {Ids} from "./libraries/Ids.sol";
 import {Purposes} from "./libraries/Purposes.sol";
 
 /// @title Which wallet has which identity: at most one, which it or its maker chose and which it may leave at any time
@@ -54,7 +55,7 @@ abstract contract WalletLinks is IIdentityFactory {
 
     /// @inheritdoc IIdentityFactory
     function adopt(address identity) external {
-        if (!IIdentity(identity).keyHasPurpose(_keyOf(msg.sender), Purposes.MANAGEMENT)) {
+        if (!IIdentity(identity).keyHasPurpose(Ids.keyOf(msg.sender), Purposes.MANAGEMENT)) {
             revert NotAllowedToLink(msg.sender);
         }
         _link(msg.sender, identity);
@@ -125,10 +126,6 @@ abstract contract WalletLinks is IIdentityFactory {
         if (_links[wallet].identity != address(0)) revert WalletAlreadyLinkedToIdentity(wallet);
     }
 
-    function _keyOf(address account) internal pure returns (bytes32) {
-        return keccak256(abi.encode(account));
-    }
-
     function _setLink(address account, address identity, bool isToken) private {
         _links[account] = Link({identity: identity, since: uint64(block.timestamp), isToken: isToken});
     }
@@ -144,6 +141,6 @@ abstract contract WalletLinks is IIdentityFactory {
     }
 
     function _manages(address account, address identity) private view returns (bool) {
-        return account == identity || IIdentity(identity).keyHasPurpose(_keyOf(account), Purposes.MANAGEMENT);
+        return account == identity || IIdentity(identity).keyHasPurpose(Ids.keyOf(account), Purposes.MANAGEMENT);
     }
 }

@@ -49,7 +49,7 @@ interface IClaimHost {
     function isNonceUsed(address signer, uint256 nonce) external view returns (bool);
 
     /// @notice The word that stands for a claim id; both zero if there is none. Never reverts.
-    function hosted(address identity, bytes32 claimId) external view returns (uint256 topic, bytes32 word);
+    function getHosted(address identity, bytes32 claimId) external view returns (uint256 topic, bytes32 word);
 
     /// @notice Fixed gas of telling an identity.
     function NOTE_GAS() external view returns (uint256);

@@ -5,13 +5,6 @@ pragma solidity ^0.8.20;
 /// @notice A key is 32 bytes; the key of an address is `keccak256(abi.encode(address))`. Purposes: 1 MANAGEMENT, 2 ACTION,
 /// 3 CLAIM (signer), 4 ENCRYPTION; up to 127. A MANAGEMENT key passes for every purpose.
 interface IERC734 {
-    /// @notice One call of a batch.
-    struct Call {
-        address to;
-        uint256 value;
-        bytes data;
-    }
-
     /// @notice A pending request was approved (or an own one approved itself), or rejected for good.
     event Approved(uint256 indexed executionId, bool approved);
     /// @notice A request ran.
@@ -54,9 +47,6 @@ interface IERC734 {
     /// or CLAIM key may not do alone waits for `approve`; everybody else is refused. A call that reverts emits `ExecutionFailed`; ether
     /// sent along stays with the identity then.
     function execute(address _to, uint256 _value, bytes calldata _data) external payable returns (uint256 executionId);
-
-    /// @notice As many `execute` that may all run at once: one that would have to wait is refused. A call that reverts stops none of the others.
-    function executeBatch(Call[] calldata calls) external payable returns (uint256[] memory executionIds);
 
     /// @notice Approves and runs, or rejects for good, a pending request. At most one run per request.
     /// @return success whether the call ran without reverting; true for a rejection

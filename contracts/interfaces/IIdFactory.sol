@@ -32,9 +32,7 @@ interface IIdFactory {
     ) external returns (address);
 
     /// @notice Makes the identity of a token, managed by `_tokenOwner`. The owner or a token factory.
-    function createTokenIdentity(address _token, address _tokenOwner, string calldata _salt)
-        external
-        returns (address);
+    function createTokenIdentity(address _token, address _tokenOwner, string calldata _salt) external returns (address);
 
     /// @notice Lets a contract, as T-REX's factory, make token identities. Only the owner.
     function addTokenFactory(address _factory) external;

@@ -2,13 +2,14 @@
 pragma solidity ^0.8.20;
 
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {IBatchExecutor} from "./IBatchExecutor.sol";
 import {IERC734} from "./IERC734.sol";
 import {IERC735} from "./IERC735.sol";
 
 /// @title An on-chain identity: keys, claims, and one adder that the holder can mute
 /// @notice The adder is a ClaimIssuer that was named when the identity was made. It may add, update and remove claims that it issued itself,
 /// and nothing else. What the holder removes stays removed until the holder allows it again.
-interface IIdentity is IERC734, IERC735, IERC165 {
+interface IIdentity is IBatchExecutor, IERC734, IERC735, IERC165 {
     event AdderMuted(bool muted);
     /// @notice The adder may write this claim again, after the holder had removed it.
     event ClaimAllowed(bytes32 indexed claimId);

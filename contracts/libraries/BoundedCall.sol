@@ -68,6 +68,21 @@ library BoundedCall {
         }
     }
 
+    /// @notice Asks for two words; both zero if the answer is anything but two.
+    function readPair(address target, uint256 gasLimit, bytes memory data)
+        internal
+        view
+        returns (uint256 first, uint256 second)
+    {
+        assembly ("memory-safe") {
+            let success := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0, 0x40)
+            if and(success, eq(returndatasize(), 0x40)) {
+                first := mload(0)
+                second := mload(0x20)
+            }
+        }
+    }
+
     /// @notice Asks for a yes: true for the word 1 only.
     function isTrue(address target, uint256 gasLimit, bytes memory data) internal view returns (bool) {
         (, uint256 word) = readWord(target, gasLimit, data);

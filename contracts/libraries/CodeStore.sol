@@ -11,8 +11,7 @@ library CodeStore {
     /// @notice `content` of less than 24 kB.
     function write(bytes memory content) internal returns (address account) {
         // PUSH2 size, DUP1, PUSH1 10, PUSH0, CODECOPY, PUSH0, RETURN: returns what follows it, which is 0x00 and the content.
-        bytes memory creation =
-            abi.encodePacked(hex"61", uint16(content.length + 1), hex"80600a5f395ff300", content);
+        bytes memory creation = abi.encodePacked(hex"61", uint16(content.length + 1), hex"80600a5f395ff300", content);
         assembly ("memory-safe") {
             account := create(0, add(creation, 0x20), mload(creation))
         }

@@ -14,7 +14,7 @@ library KeySlots {
     uint256 private constant PURPOSES = type(uint128).max - 1;
     uint256 private constant TOMBSTONE = 1;
 
-    /// @dev A key that is not in the list yet has no terms.
+    /// @dev Without terms.
     function make(uint24 place_, uint16 keyType_, uint256 bits) internal pure returns (KeySlot) {
         return KeySlot.wrap((uint256(place_) << 144) | (uint256(keyType_) << 128) | bits);
     }

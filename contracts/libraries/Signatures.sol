@@ -24,7 +24,10 @@ library Signatures {
     /// @notice The signer, or zero: 64 bytes r|vs (EIP-2098), low s.
     function recoverCompact(bytes32 digest, bytes calldata signature) internal pure returns (address signer) {
         if (signature.length != COMPACT) return address(0);
-        (signer,,) = ECDSA.tryRecover(digest, bytes32(signature[:32]), bytes32(signature[32:]));
+        (bytes32 r, bytes32 vs) = abi.decode(signature, (bytes32, bytes32));
+        uint256 s = uint256(vs & S_MASK);
+        if (s > ORDER / 2) return address(0);
+        return ecrecover(digest, uint8(27 + (uint256(vs) >> 255)), r, bytes32(s));
     }
 
     /// @notice The signer of either length, or zero.
@@ -33,16 +36,16 @@ library Signatures {
     }
 
     /// @notice Whether it is 65 bytes with v 27 or 28 and a low s, and so loses nothing as 64.
-    function canShorten(bytes memory signature) internal pure returns (bool) {
-        if (signature.length != FULL || _word(signature, 32) & ~S_MASK != 0) return false;
+    function canShorten(bytes calldata signature) internal pure returns (bool) {
+        if (signature.length != FULL || bytes32(signature[32:]) & ~S_MASK != 0) return false;
         uint8 v = uint8(signature[64]);
         return v == 27 || v == 28;
     }
 
-    /// @notice r|s|v as r|vs.
-    function shorten(bytes memory signature) internal pure returns (bytes memory) {
+    /// @notice vs of one that can be shortened: r|s|v becomes r|vs.
+    function shortened(bytes calldata signature) internal pure returns (bytes32) {
         uint256 odd = uint8(signature[64]) - 27;
-        return abi.encodePacked(_word(signature, 0), _word(signature, 32) | bytes32(odd << 255));
+        return bytes32(signature[32:]) | bytes32(odd << 255);
     }
 
     /// @notice r|vs as r|s|v.

@@ -4,20 +4,23 @@ pragma solidity ^0.8.24;
 import {ClaimWord} from "./ClaimWord.sol";
 
 /// @title What a claim signer may sign. All zero: anything
-/// @notice Big-endian: suspended 1 byte | claims issued from 4 | until 4 (0: no end) | longest life in days 2 (0: any).
+/// @notice Big-endian: flags 1 byte | claims issued from 4 | until 4 (0: no end) | longest life in days 2 (0: any).
 type SignerTerms is uint88;
 
 using SignerTermsLib for SignerTerms global;
 
 library SignerTermsLib {
     uint88 private constant SUSPENDED = 1 << 80;
+    /// @dev The issuer has revoked by signature, so that each signature must be looked up. Beside the terms, which are read anyway: most issuers never do.
+    SignerTerms internal constant LOOK_UP = SignerTerms.wrap(1 << 81);
+    uint88 private constant FLAGS = uint88(0xff) << 80;
 
     function pack(uint32 from_, uint32 until_, uint16 maxLifeDays_) internal pure returns (SignerTerms) {
         return SignerTerms.wrap((uint88(from_) << 48) | (uint88(until_) << 16) | maxLifeDays_);
     }
 
     function areNone(SignerTerms self) internal pure returns (bool) {
-        return SignerTerms.unwrap(self) == 0;
+        return SignerTerms.unwrap(self) & ~SignerTerms.unwrap(LOOK_UP) == 0;
     }
 
     function isSuspended(SignerTerms self) internal pure returns (bool) {
@@ -34,6 +37,19 @@ library SignerTermsLib {
 
     function maxLifeDays(SignerTerms self) internal pure returns (uint16) {
         return uint16(SignerTerms.unwrap(self));
+    }
+
+    function mustLookUp(SignerTerms self) internal pure returns (bool) {
+        return SignerTerms.unwrap(self) & SignerTerms.unwrap(LOOK_UP) != 0;
+    }
+
+    /// @dev These terms with the flags of others.
+    function flaggedAs(SignerTerms self, SignerTerms other) internal pure returns (SignerTerms) {
+        return SignerTerms.wrap((SignerTerms.unwrap(self) & ~FLAGS) | (SignerTerms.unwrap(other) & FLAGS));
+    }
+
+    function with(SignerTerms self, SignerTerms flags) internal pure returns (SignerTerms) {
+        return SignerTerms.wrap(SignerTerms.unwrap(self) | SignerTerms.unwrap(flags));
     }
 
     function suspended(SignerTerms self) internal pure returns (SignerTerms) {

@@ -14,11 +14,11 @@ library TopicIndex {
 
     /// @dev `issuer` is not in it. Says no if it is full.
     function add(Index storage self, address issuer) internal returns (bool) {
-        uint256 count = self.count;
+        (address first, uint256 count) = (self.first, self.count);
         if (count == MAX) return false;
-        if (count == 0) self.first = issuer;
+        if (count == 0) first = issuer;
         else self.further[count] = issuer;
-        self.count = uint96(count + 1);
+        (self.first, self.count) = (first, uint96(count + 1)); // one word, written once
         return true;
     }
 

@@ -5,6 +5,7 @@ import {BaseTest} from "./Base.t.sol";
 import {Bomb, Burner, Parrot} from "./Hostile.sol";
 import {IClaimIssuer} from "../../contracts/interfaces/IClaimIssuer.sol";
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
+import {IBatchExecutor} from "../../contracts/interfaces/IBatchExecutor.sol";
 import {IERC734} from "../../contracts/interfaces/IERC734.sol";
 import {IERC735} from "../../contracts/interfaces/IERC735.sol";
 import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
@@ -222,7 +223,14 @@ contract ClaimsTest is BaseTest {
         assertTrue(identity.supportsInterface(type(IIdentity).interfaceId));
         assertTrue(issuer.supportsInterface(type(IClaimIssuer).interfaceId));
         assertFalse(identity.supportsInterface(type(IClaimIssuer).interfaceId));
+        assertTrue(identity.supportsInterface(type(IBatchExecutor).interfaceId));
         assertFalse(identity.supportsInterface(0xffffffff));
+        // ONCHAINID's ids: a function more in IERC734 or IERC735 would change them.
+        assertEq(type(IERC734).interfaceId, bytes4(0x270d514f));
+        assertEq(type(IERC735).interfaceId, bytes4(0xb6b4ee6d));
+        assertTrue(identity.supportsInterface(0xc0969a6e)); // its IIdentity
+        assertTrue(issuer.supportsInterface(0x0a6c81df)); // its IClaimIssuer
+        assertFalse(identity.supportsInterface(0x0a6c81df));
         assertEq(identity.version(), "1.0.0");
         // The selectors that ONCHAINID and T-REX call.
         assertEq(IERC735.getClaim.selector, bytes4(0xc9100bcb));

@@ -6,6 +6,7 @@ import {HostedSetup} from "./HostedSetup.sol";
 import {OnchainidSetup} from "./OnchainidSetup.sol";
 import {IClaimIssuer} from "../../contracts/interfaces/IClaimIssuer.sol";
 import {IClaimIssuerRegistry} from "../../contracts/interfaces/IClaimIssuerRegistry.sol";
+import {IBatchExecutor} from "../../contracts/interfaces/IBatchExecutor.sol";
 import {IERC734} from "../../contracts/interfaces/IERC734.sol";
 import {IERC735} from "../../contracts/interfaces/IERC735.sol";
 import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
@@ -118,8 +119,8 @@ contract EscapesTest is HostedSetup, OnchainidSetup {
         ours.approve(request, true);
         vm.expectRevert(IERC734.SenderDoesNotHaveManagementKey.selector);
         ours.addKey(keyOf(stranger), MANAGEMENT, ECDSA);
-        IERC734.Call[] memory calls = new IERC734.Call[](1);
-        calls[0] = IERC734.Call(address(ours), 0, grab);
+        IBatchExecutor.Call[] memory calls = new IBatchExecutor.Call[](1);
+        calls[0] = IBatchExecutor.Call(address(ours), 0, grab);
         vm.expectRevert(IERC734.SenderDoesNotHaveActionKey.selector);
         ours.executeBatch(calls);
         assertFalse(ours.keyHasPurpose(keyOf(stranger), MANAGEMENT));

@@ -6,6 +6,7 @@ import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
 import {IERC5267} from "@openzeppelin/contracts/interfaces/IERC5267.sol";
 import {HostedSetup} from "./HostedSetup.sol";
 import {Voucher} from "./invariants/Claims.t.sol";
+import {IBatchExecutor} from "../../contracts/interfaces/IBatchExecutor.sol";
 import {IClaimHost} from "../../contracts/interfaces/IClaimHost.sol";
 import {IClaimIssuer} from "../../contracts/interfaces/IClaimIssuer.sol";
 import {IClaimIssuerRegistry} from "../../contracts/interfaces/IClaimIssuerRegistry.sol";
@@ -92,7 +93,7 @@ contract ViewsTest is HostedSetup {
             IERC734.addKey.selector,
             IERC734.removeKey.selector,
             IERC734.execute.selector,
-            IERC734.executeBatch.selector,
+            IBatchExecutor.executeBatch.selector,
             IERC734.approve.selector,
             IERC735.addClaim.selector,
             IERC735.removeClaim.selector,
@@ -108,7 +109,8 @@ contract ViewsTest is HostedSetup {
         for (uint256 i = 0; i < writing.length; ++i) {
             vm.prank(sender);
             (bool done,) = address(identity).call(abi.encodePacked(writing[i], tail));
-            bool empty = writing[i] == IERC734.executeBatch.selector || writing[i] == IIdentity.addClaims.selector;
+            bool empty =
+                writing[i] == IBatchExecutor.executeBatch.selector || writing[i] == IIdentity.addClaims.selector;
             assertTrue(!done || empty, "refused");
         }
         assertEq(vm.getRecordedLogs().length, 0, "nothing happened");
@@ -186,8 +188,8 @@ contract ViewsTest is HostedSetup {
         address to = address(issuer);
         all[count++] = Question(to, abi.encodeCall(IIdentity.isClaimValid, (who, number, a, abi.encode(word))));
         all[count++] = Question(to, abi.encodeCall(IIdentity.isClaimValid, (who, number, "", abi.encode(word))));
-        all[count++] = Question(to, abi.encodeCall(IClaimHost.hosted, (who, word)));
-        all[count++] = Question(to, abi.encodeCall(IClaimHost.hosted, (who, id)));
+        all[count++] = Question(to, abi.encodeCall(IClaimHost.getHosted, (who, word)));
+        all[count++] = Question(to, abi.encodeCall(IClaimHost.getHosted, (who, id)));
         all[count++] = Question(to, abi.encodeCall(IClaimHost.isNonceUsed, (who, number)));
         all[count++] = Question(to, abi.encodeCall(IClaimIssuer.epochOf, (who, number)));
         all[count++] = Question(to, abi.encodeCall(IClaimIssuer.isClaimRevoked, (a)));

@@ -206,7 +206,7 @@ contract ClaimIssuerHandler is HostedSetup {
         for (uint256 subject = 0; subject < 3; ++subject) {
             assertEq(issuer.epochOf(subjects[subject], TOPIC), epoch[subject], "the epoch moves by one, and on only");
             bytes32 word = hostedWord[subject];
-            (, bytes32 shown) = issuer.hosted(subjects[subject], id);
+            (, bytes32 shown) = issuer.getHosted(subjects[subject], id);
             assertEq(shown, word, "what is hosted");
             bool current = word != 0 && ClaimWord.isCurrent(word, epoch[subject], block.timestamp);
             assertEq(isValid(subjects[subject], TOPIC, "", word), current, "hosted and valid");

@@ -115,6 +115,14 @@ def test_the_gate_compiles_with_the_oldest_solc(dapp):
     ]
 
 
+def test_the_snippets_of_the_page_on_contracts_compile(dapp):
+    sources = SOLIDITY.findall((ROOT / "docs/contracts.md").read_text(encoding="utf-8"))
+    assert len(sources) == 2
+    for source in sources:
+        compiled(dapp, {"Snippet.sol": {"content": source}})
+        compiled_by_the_oldest(dapp, {"Snippet.sol": {"content": source}})
+
+
 def test_every_interface_compiles_with_the_oldest_solc(dapp):
     folder = dapp / "node_modules/@claimwright/contracts/interfaces"
     names = [f"@claimwright/contracts/interfaces/{path.name}" for path in sorted(folder.glob("*.sol"))]
