@@ -10,6 +10,8 @@ import signal
 
 # A provider's decision on its way in.
 CASE = ("event.taken", "decision.read", "decision.before_commit", "decision.committed")
+# A claim that is due, queued anew.
+RENEW = ("renew.before_commit", "renew.committed")
 # A transaction on its way out, by what it is for.
 SENDING = ("signed", "before_commit", "committed", "sent")
 ISSUE = ("issue.preflight", *(f"issue.{step}" for step in SENDING))
@@ -18,7 +20,7 @@ BUMP = tuple(f"bump.{step}" for step in SENDING)
 # What became of a transaction, written back to its claims.
 RECEIPT = ("receipt.seen", "receipt.before_commit", "receipt.committed")
 
-POINTS = frozenset({*CASE, *ISSUE, *REVOKE, *BUMP, *RECEIPT})
+POINTS = frozenset({*CASE, *RENEW, *ISSUE, *REVOKE, *BUMP, *RECEIPT})
 
 _armed: str | None = None
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer import history
+from issuer import crashpoint, history
 from issuer.cases.evidence import is_proved, locked_case, policy_of
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
@@ -61,6 +61,8 @@ class Renewals:
         for claim_id in due:
             async with self._db.write() as session:
                 queued += await self._renew(session, claim_id)
+                crashpoint.reached("renew.before_commit")
+            crashpoint.reached("renew.committed")
         return queued
 
     async def _renew(self, session: AsyncSession, claim_id: str) -> bool:

@@ -5,6 +5,7 @@ Half of the product of points and stores runs in `scripts/test`, each point on o
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from issuer import crashpoint
 from issuer.cases.tables import Case
 from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.claims.rules import ClaimStatus
+from issuer.claims.tables import Claim
 from issuer.inbox.tables import InboxEvent
 from issuer.providers.protocol import Outcome
 from issuer.queue.port import INBOX
@@ -78,29 +80,44 @@ async def scene(engine: Engine, store_url: str, tmp_path: Path) -> AsyncIterator
             await daemon.kill()
 
 
-async def approve(scene: Scene) -> tuple[Case, ClaimStatus]:
+Expected = tuple[Case, list[ClaimStatus]]
+CONFIRMED, REVOKED, RENEWED = (
+    [ClaimStatus.CONFIRMED],
+    [ClaimStatus.REVOKED],
+    [ClaimStatus.SUPERSEDED, ClaimStatus.CONFIRMED],
+)
+
+
+async def approve(scene: Scene) -> Expected:
     case = await scene.engine.open_case()
     await scene.knock(case, Outcome.APPROVED)
-    return case, ClaimStatus.CONFIRMED
+    return case, CONFIRMED
 
 
-async def decline(scene: Scene) -> tuple[Case, ClaimStatus]:
+async def decline(scene: Scene) -> Expected:
     case = await scene.confirmed()
     await scene.knock(case, Outcome.DECLINED)
-    return case, ClaimStatus.REVOKED
+    return case, REVOKED
 
 
-async def issue(scene: Scene) -> tuple[Case, ClaimStatus]:
-    return await scene.queued(), ClaimStatus.CONFIRMED
+async def issue(scene: Scene) -> Expected:
+    return await scene.queued(), CONFIRMED
 
 
-async def revoke(scene: Scene) -> tuple[Case, ClaimStatus]:
+async def revoke(scene: Scene) -> Expected:
     case = await scene.confirmed()
     await scene.engine.ring(case, Outcome.DECLINED)
-    return case, ClaimStatus.REVOKED
+    return case, REVOKED
 
 
-async def bump(scene: Scene) -> tuple[Case, ClaimStatus]:
+async def renew(scene: Scene) -> Expected:
+    case = await scene.confirmed()
+    async with scene.engine.db.write() as session:
+        await session.execute(sa.update(Claim).values(renew_at=datetime.now(UTC)))
+    return case, RENEWED
+
+
+async def bump(scene: Scene) -> Expected:
     """A transaction is on the wire and the base fee has risen above what it offers."""
     engine = scene.engine
     await mine_at(scene, GWEI)
@@ -110,15 +127,16 @@ async def bump(scene: Scene) -> tuple[Case, ClaimStatus]:
     await engine.lane.release()
     await mine_at(scene, 20 * GWEI)
     scene.bumps = 1
-    return case, ClaimStatus.CONFIRMED
+    return case, CONFIRMED
 
 
-Act = Callable[[Scene], Awaitable[tuple[Case, ClaimStatus]]]
+Act = Callable[[Scene], Awaitable[Expected]]
 ACTS: dict[tuple[str, ...], tuple[Act, ...]] = {
     crashpoint.CASE: (approve, decline),
-    crashpoint.ISSUE: (issue,),
+    crashpoint.RENEW: (renew,),
+    crashpoint.ISSUE: (issue, renew),
     crashpoint.REVOKE: (revoke,),
-    crashpoint.RECEIPT: (issue, revoke),
+    crashpoint.RECEIPT: (issue, revoke, renew),
     crashpoint.BUMP: (bump,),
 }
 PAIRS = [(point, act) for points, acts in ACTS.items() for act in acts for point in points]
@@ -139,7 +157,7 @@ CASES = [case(number, store) for store in STORES for number in range(len(PAIRS))
 @pytest.mark.failure("F01")
 @pytest.mark.parametrize(("point", "act", "store_url"), CASES, indirect=["store_url"])
 async def test_f01_killed_at(scene: Scene, point: str, act: Act) -> None:
-    case, outcome = await act(scene)
+    case, outcomes = await act(scene)
     before = await scene.counts()
     scene.daemon.start(CLAIMWRIGHT_CRASH_AT=point)
     assert await scene.daemon.ended(60) == -9, scene.daemon.tail()
@@ -152,14 +170,14 @@ async def test_f01_killed_at(scene: Scene, point: str, act: Act) -> None:
 
     async def settled() -> bool | None:
         claims = await scene.engine.claims_of(case)
-        return True if [claim.status for claim in claims] == [outcome] and not await scene.oracle.unsettled() else None
+        return True if [claim.status for claim in claims] == outcomes and not await scene.oracle.unsettled() else None
 
     await until(settled, 60, scene.daemon.tail)
     assert await scene.daemon.stop() == 0
     assert await scene.oracle.problems() == []
-    (claim,) = await scene.engine.claims_of(case)
-    assert claim.tx_hash
-    assert bool(claim.revoked_tx_hash) == (outcome is ClaimStatus.REVOKED)
+    for claim in await scene.engine.claims_of(case):
+        assert claim.tx_hash
+        assert bool(claim.revoked_tx_hash) == (claim.status == ClaimStatus.REVOKED)
     transactions, attempts = await scene.counts()
     sent = 0 if scene.bumps else 1
     assert (transactions, attempts) == (before[0] + sent, before[1] + sent + scene.bumps)
