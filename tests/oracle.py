@@ -13,6 +13,7 @@ import httpx
 import sqlalchemy as sa
 from eth_abi.abi import decode
 from eth_utils.address import to_checksum_address
+from sqlalchemy.orm import aliased
 
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
@@ -47,9 +48,11 @@ class Oracle:
             transactions = list(await session.scalars(sa.select(Transaction).where(Transaction.status.in_(OPEN))))
             events = list(await session.scalars(sa.select(InboxEvent).where(InboxEvent.handled_at.is_(None))))
             lanes = await store.lanes(session)
+            lacking = list(await session.scalars(_lacking()))
         return [
             *(f"claim {claim.id} is {claim.status}" for claim in claims),
             *(f"nonce {transaction.nonce} is {transaction.status}" for transaction in transactions),
+            *(f"case {case_id} is approved and lacks its claim" for case_id in lacking),
             *(f"event {event.id} is not handled" for event in events),
             *(f"lane {lane.sender} is held: {lane.held_because}" for lane in lanes if lane.held_because),
         ]
@@ -134,7 +137,9 @@ class Oracle:
 
     async def _effective(self) -> list[str]:
         """Approved and not taken back: exactly one claim, and contracts see it. Otherwise none, and they do not."""
-        newest = {decision.case_id: decision for decision in self._decisions}
+        approvals = {
+            decision.case_id: decision.id for decision in self._decisions if decision.outcome == CaseStatus.APPROVED
+        }
         effective: dict[str, list[str]] = {}
         wallets: dict[str, list[Case]] = {}
         for case in self._cases:
@@ -145,12 +150,14 @@ class Oracle:
         found = []
         verified = await self._verified(list(wallets))
         for wallet, cases in wallets.items():
-            backed = [case for case in cases if case.status == CaseStatus.APPROVED and not case.person_ruling]
-            wanted = max((case.id for case in backed), key=lambda case_id: newest[case_id].id, default=None)
+            backed = [case.id for case in cases if case.status == CaseStatus.APPROVED and not case.person_ruling]
+            newest = max((case.id for case in cases), key=lambda each: approvals.get(each, ""))
+            # The newest approval superseded the others: once it is taken back, theirs may stand or have gone with it.
+            allowed = [[newest]] if newest in backed else [[], *([each] for each in backed)]
             standing = effective.get(wallet, [])
-            if standing != ([wanted] if wanted else []):
-                found.append(f"{wallet} has claims of cases {standing} and should have that of {wanted}")
-            if verified[wallet] is not bool(wanted):
+            if standing not in allowed:
+                found.append(f"{wallet} has claims of cases {standing} and may have those of {allowed}")
+            if verified[wallet] is not bool(standing):
                 found.append(f"contracts see {wallet} as {'' if verified[wallet] else 'not '}verified")
         return found
 
@@ -198,6 +205,24 @@ class Oracle:
                 batch = (await client.post(self._url, json=body)).json()
                 answers += [each["result"] for each in sorted(batch, key=lambda each: each["id"])]
         return answers
+
+
+def _lacking() -> sa.Select[tuple[str]]:
+    """Approved cases whose newest decision has no claim, though no other case of the wallet was approved later."""
+    other, later = aliased(Case), aliased(Decision)
+    newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id == Case.id).scalar_subquery()
+    return sa.select(Case.id).where(
+        Case.status == CaseStatus.APPROVED,
+        Case.person_ruling.is_(None),
+        Case.redacted_at.is_(None),
+        ~sa.exists().where(Claim.decision_id == newest),
+        ~sa.exists().where(
+            other.wallet == Case.wallet,
+            later.case_id == other.id,
+            later.id > newest,
+            later.outcome == CaseStatus.APPROVED,
+        ),
+    )
 
 
 def _word(data: str) -> str:

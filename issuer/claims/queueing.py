@@ -67,9 +67,9 @@ async def queue_claims(
             continue
         identity = case.identity or identities[chain_id]
         for topic in policy.topics:
-            if await _may_follow(session, case, policy, identity, str(topic), chain_id, at) and await _makes_room(
-                session, identity, str(topic), chain_id, decision, at
-            ):
+            if await _may_follow(
+                session, case, decision, policy, identity, str(topic), chain_id, at
+            ) and await _makes_room(session, identity, str(topic), chain_id, decision, at):
                 queued.append(await queue(session, case, decision, policy, issuance, identity, topic, chain_id, at))
     return queued
 
@@ -84,10 +84,22 @@ async def is_soon_free(session: AsyncSession, case: Case, policy: Policy, identi
 
 
 async def _may_follow(
-    session: AsyncSession, case: Case, policy: Policy, identity: str, topic: str, chain_id: int, at: datetime
+    session: AsyncSession,
+    case: Case,
+    decision: Decision,
+    policy: Policy,
+    identity: str,
+    topic: str,
+    chain_id: int,
+    at: datetime,
 ) -> bool:
-    """Not what its holder removed, unless another case asks for it anew; not in place of a better claim."""
+    """Not what its holder removed, unless another case asks for it anew; not in place of a newer or better claim.
+
+    An approval may be late here, because its chain was away when it was made: it supersedes nothing that came after it.
+    """
     if await store.was_removed(session, case.id, topic, chain_id):
+        return False
+    if await store.has_newer(session, identity, topic, chain_id, decision.id):
         return False
     standing = await store.standing_with_case(session, identity, topic, chain_id)
     if standing is None or standing[1].id == case.id:

@@ -193,6 +193,18 @@ async def standing_with_case(
     return None if found is None else (found[0], found[1])
 
 
+async def has_newer(session: AsyncSession, identity: str, topic: str, chain_id: int, decision_id: str) -> bool:
+    """Is there a claim for this identity and topic, waiting or in force, that rests on a newer decision?"""
+    statement = sa.exists().where(
+        Claim.identity == identity,
+        Claim.topic == topic,
+        Claim.chain_id == chain_id,
+        Claim.status.in_(ON_ITS_WAY | {ClaimStatus.QUEUED, ClaimStatus.CONFIRMED}),
+        Claim.decision_id > decision_id,
+    )
+    return bool(await session.scalar(sa.select(statement)))
+
+
 async def was_removed(session: AsyncSession, case_id: str, topic: str, chain_id: int) -> bool:
     """Did the holder remove the claim of this case, and not put it back? The history says so for ever."""
     moves = (

@@ -219,6 +219,25 @@ async def test_another_chain_under_the_same_database_is_refused(engine: Engine) 
 
 
 @pytest.mark.failure("F20")
+async def test_an_approval_whose_claim_is_late_supersedes_none_that_came_after_it(
+    engine: Engine, wire: RpcProxy, oracle: Oracle
+) -> None:
+    """The chain was away when the older case was approved, and back for the newer one."""
+    older = await engine.open_case()
+    wire.down = True
+    await engine.ring(older, Outcome.APPROVED)
+    wire.calm()
+    newer = await engine.open_case(older.wallet)
+    await engine.ring(newer, Outcome.APPROVED)
+    await engine.settle()
+    await engine.cases.sweep()
+    await engine.settle()
+    assert await engine.claims_of(older) == []
+    assert [claim.status for claim in await engine.claims_of(newer)] == [ClaimStatus.CONFIRMED]
+    assert await oracle.problems() == []
+
+
+@pytest.mark.failure("F20")
 async def test_an_older_claim_never_lands_after_a_newer_one(engine: Engine, wire: RpcProxy, oracle: Oracle) -> None:
     """Both are for the same identity and topic; the older transaction is lost at first and found again late."""
     await hold_mining(engine)
