@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-import coincurve
 import msgspec
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
+
+from issuer.recovery import address_of
 
 LIFE = timedelta(minutes=15)
 LONGEST_MESSAGE = 2000
@@ -98,11 +98,8 @@ def signer_of(message: str, signature: str) -> str | None:
         return None
     body = message.encode()
     digest = keccak(b"\x19Ethereum Signed Message:\n" + str(len(body)).encode() + body)
-    try:
-        key = coincurve.PublicKey.from_signature_and_message(raw[:64] + bytes([parity]), digest, hasher=None)
-    except Exception:  # libsecp256k1's binding raises bare ones for numbers that are no signature
-        return None
-    return str(to_checksum_address(keccak(key.format(compressed=False)[1:])[12:]))
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:64], "big")
+    return address_of(digest, r=r, s=s, y_parity=parity)
 
 
 def covers(message: str | None, signature: str | None, *, wallet: str, level: str, chain_ids: Sequence[int]) -> bool:
