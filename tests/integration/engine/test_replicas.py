@@ -86,7 +86,7 @@ async def test_an_owner_that_sleeps_past_its_lease_wakes_up_harmless(
             return False
         return True
 
-    method = "eth_maxPriorityFeePerGas" if moment == "before it signs" else "eth_sendRawTransaction"
+    method = "eth_feeHistory" if moment == "before it signs" else "eth_sendRawTransaction"
     wire.before[method] = sleep_here
     await queue(engine, 3)
     daemons = make_daemons(3)
