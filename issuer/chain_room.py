@@ -14,6 +14,7 @@ from issuer.chain import contracts, rules
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import Gateway
 from issuer.chain.lanes import LaneKeeper, Limits
+from issuer.chain.leases import LEASE
 from issuer.chain.rules import GWEI, ChainProfile, Share
 from issuer.chain.signer import Signer
 from issuer.chain.signers import load_signer, load_signers, refuse_shared_keys
@@ -41,6 +42,7 @@ PROBE_SECONDS = 1.0
 SPARE_SECONDS = 1.0  # between tries to watch a chain that another process watches
 SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
 RENEW_SECONDS = 5.0
+BEAT_SECONDS = LEASE.total_seconds() / 3
 HOLDER_SECONDS = 5.0  # between looks at what holders and outside issuers send themselves
 RECONCILE_SECONDS = 15.0
 
@@ -184,6 +186,7 @@ class ChainRoom:
             every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id),
             every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id),
             *(lane.run(self._until_right) for lane in self._lanes),
+            *(every(BEAT_SECONDS, each.lane.renew, "lease", self._stop, self.chain_id) for each in self._lanes),
         ]
 
     async def aclose(self) -> None:

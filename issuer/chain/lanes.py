@@ -86,6 +86,10 @@ class LaneKeeper:
         """Hold the lane: take it, or renew before the lease runs out. False while another process has it."""
         return await self._lease.ensure()
 
+    async def renew(self) -> None:
+        """Keep the lane, if it is held, through a step that takes longer than its lease; for a task of its own."""
+        await self._lease.renew()
+
     async def release(self) -> None:
         """Let the next process start at once."""
         await self._lease.release()

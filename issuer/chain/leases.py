@@ -5,6 +5,7 @@ its lease, and does not know it, carries an older token, and every write that na
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 from collections.abc import Awaitable, Callable
@@ -119,6 +120,18 @@ class LeaseKeeper:
             self._lease = await self._take(self._owner)
         self._renew_at = time + LEASE.total_seconds() / 3
         return self._lease is not None
+
+    async def renew(self) -> None:
+        """Keep what is held through a step that takes longer than a lease. What is lost shows at that step's write."""
+        lease = self._lease
+        if lease is None:
+            return
+        time = asyncio.get_running_loop().time()
+        with contextlib.suppress(LaneLost):
+            async with self._db.write() as session:
+                await renew(session, lease)
+            if self._lease is lease:
+                self._renew_at = time + LEASE.total_seconds() / 3
 
     async def release(self) -> None:
         """Let the next process start at once."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
@@ -19,10 +20,10 @@ from issuer.ids import new_id
 
 async def remember_chain(session: AsyncSession, chain_id: int, genesis_hash: str, now: datetime) -> None:
     """Record a chain the first time; later raise `WrongChain` if the genesis is another (invariant I14)."""
-    known = await session.get(Chain, chain_id)
-    if known is None:
-        session.add(Chain(chain_id=chain_id, genesis_hash=genesis_hash, recorded_at=now))
-    elif known.genesis_hash != genesis_hash:
+    known = sa.select(Chain.genesis_hash).where(Chain.chain_id == chain_id)
+    if await session.scalar(known) is None:
+        await _add_once(session, Chain, chain_id=chain_id, genesis_hash=genesis_hash, recorded_at=now)
+    if await session.scalar(known) != genesis_hash:
         raise WrongChain(f"chain {chain_id} has another genesis block than the one this database was used with")
 
 
@@ -42,10 +43,16 @@ async def lanes(session: AsyncSession) -> list[Lane]:
 
 
 async def make_lane(session: AsyncSession, chain_id: int, sender: str, next_nonce: int) -> Lane:
-    lane = Lane(id=new_id("lane"), chain_id=chain_id, sender=sender, next_nonce=next_nonce, token=0)
-    session.add(lane)
-    await session.flush()
+    """The sender's lane, whichever of several daemons that start at once makes it."""
+    await _add_once(session, Lane, id=new_id("lane"), chain_id=chain_id, sender=sender, next_nonce=next_nonce)
+    lane = await lane_of(session, chain_id, sender)
+    assert lane is not None  # ours or another's
     return lane
+
+
+async def _add_once(session: AsyncSession, table: type[Chain] | type[Lane], **values: object) -> None:
+    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    await session.execute(insert(table).values(**values).on_conflict_do_nothing())
 
 
 async def take_nonces(session: AsyncSession, lease: Lease, nonce: int, count: int) -> None:

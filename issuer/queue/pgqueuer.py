@@ -33,7 +33,13 @@ LOG_KEPT = timedelta(hours=1)
 TRIM_EVERY = 300.0
 LONGEST_PAUSE = 5.0
 PUT_BACK = 5.0  # seconds for cut jobs to be written back
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
+_LOST = (
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a query says of a connection that was cut in the middle of another
+    FailingListenerError,
+)
 
 
 class PgQueuerQueue:
