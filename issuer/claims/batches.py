@@ -14,8 +14,8 @@ from issuer.claims.tables import Claim
 FOREIGN = "foreign"
 # Claims of one step, at most and at least. More would spread a step's fixed costs further, but would also hold SQLite's
 # one write lock, for which webhooks wait, longer than the tenth of a second that this many take.
-WAVE, LEAST_WAVE = 512, 64
-LONG_STEP_SECONDS = 1.0  # a lane's lease lasts five, and revocations wait for the step to end
+WAVE, LEAST_WAVE = 512, 128
+LONG_STEP_SECONDS = 2.0  # a lane's lease lasts five, and revocations wait for the step to end
 
 
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,8 +23,8 @@ def test_prices_of_today_replace_what_is_assumed(capsys) -> None:
     assert "20 gwei, 1000 $" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("seconds", "lane", "lanes"), [(12, 26, 5), (2, 160, 1), (1, 320, 1)])
+@pytest.mark.parametrize(("seconds", "lane", "lanes"), [(12, 40, 3), (2, 240, 1), (1, 480, 1)])
 def test_the_table_of_lanes(seconds, lane, lanes) -> None:
-    assert 16 * 20 // seconds == lane
-    assert -(-116 * seconds // (16 * 20)) == lanes
+    assert 16 * 30 // seconds == lane
+    assert -(-116 * seconds // (16 * 30)) == lanes
     assert f"| {seconds} s | {lane} | {lanes} |" in PAGE
