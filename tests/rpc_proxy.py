@@ -31,7 +31,7 @@ READS = frozenset({
     "eth_blockNumber", "eth_call", "eth_chainId", "eth_feeHistory", "eth_getBalance", "eth_getBlockByNumber",
     "eth_getBlockReceipts",
     "eth_getCode", "eth_getLogs", "eth_getTransactionByHash", "eth_getTransactionCount", "eth_getTransactionReceipt",
-    "eth_feeHistory", "eth_maxPriorityFeePerGas",
+    "eth_maxPriorityFeePerGas",
 })  # fmt: skip
 DELAY_SECONDS = (0.05, 0.5)
 
