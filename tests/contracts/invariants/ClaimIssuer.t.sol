@@ -164,7 +164,8 @@ contract ClaimIssuerHandler is HostedSetup {
 
     function send(uint256 actor, uint256 number) external {
         if (leaves.length == 0) return;
-        Leave memory given = leaves[number % leaves.length];
+        uint256 recent = leaves.length < 4 ? leaves.length : 4;
+        Leave memory given = leaves[number % 8 == 0 ? number % leaves.length : leaves.length - 1 - number % recent];
         address sender = pick(actor);
         address subject = subjects[given.subject];
         uint256 nonce = given.authorization.nonce;
@@ -198,7 +199,7 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     function wait(uint256 time) external {
-        vm.warp(block.timestamp + time % 5 days);
+        vm.warp(block.timestamp + (time % 4 == 0 ? time % 5 days : time % 100)); // a leave lasts ten minutes
     }
 
     /// @dev Of everything that was ever signed.

@@ -108,12 +108,11 @@ contract LinksHandler is BaseTest {
         if (done) proposals[identity][to] = address(0);
     }
 
-    /// @dev Mostly what was once proposed, since little else gets far.
+    /// @dev Mostly what was proposed lately, since little else gets far.
     function accept(uint256 sender, uint256 identity) external {
         (address from, address to) = (pick(sender), identities[identity % 9]);
         if (sender % 4 != 0 && offers.length != 0) {
-            uint256 recent = offers.length < 4 ? offers.length : 4;
-            address[2] memory offer = offers[offers.length - 1 - identity % recent];
+            address[2] memory offer = recentOffer(identity);
             (to, from) = (offer[0], offer[1]);
         }
         address proposer = proposals[to][from];
@@ -148,7 +147,11 @@ contract LinksHandler is BaseTest {
 
     function setManager(uint256 identity, uint256 wallet, bool adding) external {
         (address where, address whom) = (identities[identity % 9], wallets[wallet % 4]);
-        if (identity % 9 == 8) return Elsewhere(where).set(whom, adding);
+        if (wallet % 3 != 0 && offers.length != 0) {
+            where = recentOffer(identity)[0];
+            if (!adding) whom = proposals[where][recentOffer(identity)[1]];
+        }
+        if (where == identities[8]) return Elsewhere(where).set(whom, adding);
         bytes memory data = adding
             ? abi.encodeCall(IERC734.addKey, (keyOf(whom), MANAGEMENT, ECDSA))
             : abi.encodeCall(IERC734.removeKey, (keyOf(whom), MANAGEMENT));
@@ -169,6 +172,11 @@ contract LinksHandler is BaseTest {
 
     function wait(uint256 time) external {
         vm.warp(block.timestamp + time % 1 days);
+    }
+
+    function recentOffer(uint256 seed) private view returns (address[2] memory) {
+        uint256 recent = offers.length < 4 ? offers.length : 4;
+        return offers[offers.length - 1 - seed % recent];
     }
 
     function check() external view {
