@@ -118,6 +118,17 @@ class Chaos:
                 daemon.signal(signal.SIGCONT)
             else:
                 daemon.start()
+        for case in await self.behind():
+            await self._knock(case)  # the provider delivers again what got lost
+
+    async def behind(self) -> list[Case]:
+        """Cases that do not stand yet where the provider's last word and no person's puts them."""
+        said = self.engine.persona.readings
+        return [
+            case
+            for case in await self.engine.rows(Case)
+            if case.person_ruling is None and said[str(case.check_ref)].outcome.value != case.status
+        ]
 
     # people and the provider
 
@@ -315,7 +326,7 @@ async def chaos(args: argparse.Namespace, store_url: str, folder: Path) -> dict[
                 await world.run(args.minutes * 60)
                 say(f"quiet now; {len(world.cases)} cases, waiting until all is settled")
                 await world.calm()
-                settled_in = await until_settled(oracle, QUIET_SECONDS)
+                settled_in = await until_settled(oracle, world, QUIET_SECONDS)
                 exits = [await daemon.stop() for daemon in daemons]
                 problems = await oracle.problems()
             finally:
@@ -341,11 +352,11 @@ async def chaos(args: argparse.Namespace, store_url: str, folder: Path) -> dict[
     }
 
 
-async def until_settled(oracle: Oracle, seconds: float) -> float | None:
+async def until_settled(oracle: Oracle, world: Chaos, seconds: float) -> float | None:
     """How long it took, in seconds; None: it did not settle."""
     started = time.monotonic()
     while time.monotonic() < started + seconds:
-        if not await oracle.unsettled():
+        if not await world.behind() and not await oracle.unsettled():
             return round(time.monotonic() - started, 1)
         await asyncio.sleep(0.5)
     return None
