@@ -138,7 +138,7 @@ def test_any_order_of_failures_ends_well(
     run_state_machine_as_test(
         type("Chaos", (Chaos,), ground),
         settings=settings(
-            max_examples=6,
+            max_examples=4,
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),
