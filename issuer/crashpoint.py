@@ -17,10 +17,11 @@ SENDING = ("signed", "before_commit", "committed", "sent")
 ISSUE = ("issue.preflight", *(f"issue.{step}" for step in SENDING))
 REVOKE = ("revoke.preflight", *(f"revoke.{step}" for step in SENDING))
 BUMP = tuple(f"bump.{step}" for step in SENDING)
+NOOP = tuple(f"noop.{step}" for step in SENDING)
 # What became of a transaction, written back to its claims.
 RECEIPT = ("receipt.seen", "receipt.before_commit", "receipt.committed")
 
-POINTS = frozenset({*CASE, *RENEW, *ISSUE, *REVOKE, *BUMP, *RECEIPT})
+POINTS = frozenset({*CASE, *RENEW, *ISSUE, *REVOKE, *BUMP, *NOOP, *RECEIPT})
 
 _armed: str | None = None
 

@@ -182,6 +182,7 @@ class Oracle:
         return {
             (ours[each["from"]], int(each["nonce"], 16)): each["hash"]
             for block in blocks
+            if block is not None  # anvil forgets some after many reorgs; what was in one is then missing, and told
             for each in block["transactions"]
             if each["from"] in ours
         }

@@ -91,6 +91,7 @@ class Upkeep:
 
     async def _replace(self, look: Look, transaction: Transaction, *, nothing: bool) -> None:
         """Another attempt at the same nonce with both fees raised: the same calldata, or nothing at all (a NOOP)."""
+        kind = "noop" if nothing else "bump"
         old, profile = _price(look.attempts[transaction.id][-1]), self._lane.profile
         tip = await self._lane.tip()
         price = fees.bump(old, base_fee=look.head.base_fee, suggested_tip=tip, max_fee=profile.max_fee)
@@ -104,19 +105,19 @@ class Upkeep:
         if look.lane.hold == Hold.FEE_CAP:
             await self._lane.hold(look.lane, None)
         signed = await self._lane.sign(plan, transaction.nonce, price)
-        crashpoint.reached("bump.signed")
+        crashpoint.reached(f"{kind}.signed")
         attempt = self._lane.new_attempt(transaction.id, signed, noop=nothing)
         async with self._lane.db.write() as session:
             await leases.renew(session, self._lane.lease())
             session.add(attempt)
             done = sa.update(Transaction).where(Transaction.id == transaction.id).values(wanted=None)
             await session.execute(done)
-            crashpoint.reached("bump.before_commit")
-        crashpoint.reached("bump.committed")
+            crashpoint.reached(f"{kind}.before_commit")
+        crashpoint.reached(f"{kind}.committed")
         look.attempts[transaction.id].append(attempt)
         log.info("replaced", chain_id=self._lane.chain_id, nonce=transaction.nonce, result=plan.purpose)
-        await self._lane.send("noop" if nothing else "bump", [signed.raw])
-        crashpoint.reached("bump.sent")
+        await self._lane.send(kind, [signed.raw])
+        crashpoint.reached(f"{kind}.sent")
 
     async def _may_cost(self, look: Look, transaction: Transaction, purpose: str, price: Fees, old: Fees) -> bool:
         """Is the difference within what the lane has and may spend? If not, the old form goes on being sent."""

@@ -12,16 +12,17 @@ from tests.daemons import run_child
 from tests.unit.settings.test_settings import DAEMON
 
 ISSUER = Path(crashpoint.__file__).parent
+VARIABLES = {"purpose": ("issue", "revoke"), "kind": ("bump", "noop")}
 CALL = re.compile(r'reached\(f?"([^"]+)"\)')
 
 
 def named() -> set[str]:
-    """Every point that the code can reach; a purpose that is only known when it runs stands for both."""
+    """Every point that the code can reach; what is only known when it runs stands for all that it can be."""
     found = set()
     for path in ISSUER.rglob("*.py"):
         for name in CALL.findall(path.read_text(encoding="utf-8")):
-            purposes = ("issue", "revoke") if "{" in name else ("",)
-            found |= {re.sub(r"\{[^}]*\}", purpose, name) for purpose in purposes}
+            variable = re.match(r"\{(\w+)\}", name)
+            found |= {name.format(**{variable[1]: each}) for each in VARIABLES[variable[1]]} if variable else {name}
     return found
 
 
