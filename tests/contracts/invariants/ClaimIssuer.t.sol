@@ -158,7 +158,7 @@ contract ClaimIssuerHandler is HostedSetup {
         bytes32 items = revoking
             ? keccak256(abi.encode(oneOf(subjects[subject])))
             : keccak256(abi.encode(one(subjects[subject], given.word)));
-        nextNonce = nonce % 4 * 255; // few enough to meet again, in several words
+        nextNonce = nonce % 32 * 85; // few enough to meet again, in several words
         given.authorization = leave(signerKeys[by], revoking ? "RevokeHosted" : "Issue", TOPIC, items);
     }
 
@@ -189,7 +189,7 @@ contract ClaimIssuerHandler is HostedSetup {
     }
 
     function cancel(uint256 actor, uint256 by, uint256 nonce) external {
-        (by, nonce) = (by % 2, nonce % 4 * 255);
+        (by, nonce) = (by % 2, nonce % 32 * 85);
         address sender = actor % 7 == 0 ? signers[by] : pick(actor);
         vm.prank(sender);
         (bool done,) = address(issuer).call(abi.encodeCall(IClaimHost.cancelAuthorization, (signers[by], nonce)));
@@ -226,7 +226,7 @@ contract ClaimIssuerHandler is HostedSetup {
             assertEq(
                 abi.encode(from, until, life, suspended), abi.encode(t.from, t.until, t.life, t.suspended), "terms"
             );
-            for (uint256 nonce = 0; nonce < 1024; nonce += 255) {
+            for (uint256 nonce = 0; nonce < 32 * 85; nonce += 85) {
                 assertEq(issuer.isNonceUsed(signers[by], nonce), used[signers[by]][nonce], "nonces");
             }
         }
