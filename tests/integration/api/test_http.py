@@ -61,9 +61,8 @@ async def test_answers_of_v1_are_kept_by_nobody(api: Api) -> None:
     answer = await api.client.get("/v1/levels")
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.json() == {
-        "items": [{"name": "basic", "topics": [str(0x434C0001)], "validity_seconds": 31536000, "form": "signed"}]
-    }
+    (basic,) = [one for one in answer.json()["items"] if one["name"] == "basic"]
+    assert (basic["topics"], basic["validity_seconds"], basic["form"]) == ([str(0x434C0001)], 31536000, "signed")
 
 
 @sqlite_only

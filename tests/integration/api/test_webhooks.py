@@ -104,6 +104,7 @@ async def test_every_signature_vector_through_the_front_door(store_url: str, vec
         (signature(event_body("evt_1"), secret="wbhsec_" + "f" * 32).encode(), "bad-signature"),
         (b"t=1,v1=" + b"0" * 64 + b" " + b"x" * 5000, "malformed-signature"),
     ],
+    ids=["none", "nonsense", "no hex", "zeros", "old", "another secret", "long"],
 )
 async def test_a_forgery_is_401_and_leaves_a_row_without_its_body(api: Api, header: bytes, reason: str) -> None:
     body = event_body("evt_1")

@@ -56,7 +56,7 @@ async def test_a_fault_makes_a_read_fail_and_is_gone_when_calm(proxy: RpcProxy, 
     proxy.faults = [Fault(kind)]
     with pytest.raises(NodeUnavailable):
         await gateway.chain_id()
-    assert proxy.done[kind] == 3, "each of the gateway's tries"
+    assert proxy.done[kind] >= 3, "each of the gateway's tries, and where a batch was at fault each once more alone"
     proxy.calm()
     assert await gateway.chain_id() == 31337
 

@@ -163,7 +163,9 @@ async def test_a_permanent_error_drops_the_job_and_says_so(db: Database, queue: 
             await until(lambda: bool(seen.keys))
             await empty(db)
     assert seen.keys == ["bad"]
-    assert [(line["event"], line["key"]) for line in logs if line["log_level"] == "error"] == [("job_dropped", "bad")]
+    assert [(line["event"], line["job_key"]) for line in logs if line["log_level"] == "error"] == [
+        ("job_dropped", "bad")
+    ]
 
 
 async def test_a_job_added_while_its_name_runs_is_run_afterwards(db: Database, queue: Queue) -> None:

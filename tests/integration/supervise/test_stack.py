@@ -261,6 +261,7 @@ async def test_serve_runs_both_with_their_own_secrets_and_ends_both(stack, tmp_p
     await asyncio.to_thread(migrations.upgrade, url)
     settings = {**stack.daemon_settings(), **stack.api_settings()}
     settings |= {"DATABASE_URL": url, "CLAIMWRIGHT_API_PORT": str(port)}
+    settings = {name: value for name, value in settings.items() if not name.endswith("_PRIVATE_PORT")}
     log = tmp_path / "serve.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(

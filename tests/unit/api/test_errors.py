@@ -15,7 +15,7 @@ EXPECTED = {
     "Conflict": 409, "IdempotencyMismatch": 409, "IllegalMove": 409,
     "LevelNotSetUp": 409, "WalletNotProved": 409, "BodyTooLarge": 413, "ProviderError": 502,
     "ProviderRefused": 502, "ProviderNotFound": 502, "ProviderUnavailable": 503, "Changed": 503, "StoreBusy": 503,
-    "LaneLost": 503,
+    "LaneLost": 503, "BudgetSpent": 503,
     "NodeUnavailable": 503, "ChainError": 502, "NodeRefused": 502, "WrongChain": 502, "SignerFailed": 502,
     "LaneHeld": 502, "SettingsError": 500, "AlreadyRunning": 500, "ClaimwrightError": 500,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-import secrets
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -12,15 +12,23 @@ from issuer.errors import SettingsError
 from issuer.secrets import Secret
 from issuer.settings import ApiSettings, DaemonSettings, DeploySettings, StoreSettings, load, load_chain, lookup, strong
 
-KEY = "persona_sandbox_" + secrets.token_hex(20)
-HOOK = "wbhsec_" + secrets.token_hex(16)
+_INVENTED = Random(712)
+
+
+def hexed(size: int) -> str:
+    """Hex digits that look random."""
+    return _INVENTED.randbytes(size).hex()
+
+
+KEY = "persona_sandbox_" + hexed(20)
+HOOK = "wbhsec_" + hexed(16)
 PERSONA = {"PERSONA_API_KEY": KEY, "PERSONA_TEMPLATE_ID": "itmpl_1", "CLAIMWRIGHT_CHAIN_ID": "31337"}
 API = {**PERSONA, "PERSONA_WEBHOOK_SECRET": HOOK}
 DAEMON = {
     **PERSONA,
     "CLAIMWRIGHT_RPC_URL": "http://127.0.0.1:8545",
-    "CLAIMWRIGHT_DECISION_KEYS": "1:" + secrets.token_hex(32),
-    "CLAIMWRIGHT_DATA_KEYS": "1:" + secrets.token_hex(32),
+    "CLAIMWRIGHT_DECISION_KEYS": "1:" + hexed(32),
+    "CLAIMWRIGHT_DATA_KEYS": "1:" + hexed(32),
 }
 DEPLOY = {
     "CLAIMWRIGHT_RPC_URL": "http://127.0.0.1:8545",
@@ -80,10 +88,10 @@ WRONG = [
     (DaemonSettings, "CLAIMWRIGHT_BATCH_SIZE", "201"),
     (DaemonSettings, "CLAIMWRIGHT_MAX_FEE_GWEI", "-1"),
     (DaemonSettings, "CLAIMWRIGHT_CRASH_AT", "issue.sent"),  # in production, as everything here
-    (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", secrets.token_hex(32)),
+    (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", hexed(32)),
     (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", "1:" + "00" * 32),
-    (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", "1:" + secrets.token_hex(16)),
-    (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", f"1:{secrets.token_hex(32)} 1:{secrets.token_hex(32)}"),
+    (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", "1:" + hexed(16)),
+    (DaemonSettings, "CLAIMWRIGHT_DECISION_KEYS", f"1:{hexed(32)} 1:{hexed(32)}"),
     (DaemonSettings, "CLAIMWRIGHT_DATA_KEYS", DAEMON["CLAIMWRIGHT_DECISION_KEYS"]),
     (DeploySettings, "CLAIMWRIGHT_SENDER_ADDRESS", "0x1234"),
     (DeploySettings, "CLAIMWRIGHT_CLAIM_SIGNER_ADDRESS", "claim-signer"),
@@ -123,7 +131,7 @@ def test_loopback_over_http_is_for_development():
 
 
 def test_webhook_secrets_are_a_list_while_one_replaces_another():
-    second = "wbhsec_" + secrets.token_hex(16)
+    second = "wbhsec_" + hexed(16)
     for text in (f"{HOOK} {second}", f"{HOOK},{second}", f" {HOOK}\n{second} "):
         found = load(ApiSettings, {**API, "PERSONA_WEBHOOK_SECRET": text}).providers[0].webhook_secrets
         assert found == (Secret(HOOK), Secret(second))
