@@ -102,9 +102,16 @@ async def as_owner(engine: Engine, *, allowed: bool) -> None:
     nonce = await engine.gateway.nonce(owner.address)
     signed = await sign(owner, plan, chain_id=CHAIN_ID, nonce=nonce, fees=Fees(max_fee=500 * GWEI, tip=GWEI))
     await engine.gateway.send([signed.raw])
-    (receipt,) = await engine.gateway.receipts([signed.hash])
-    assert receipt is not None
-    assert receipt.succeeded
+    assert (await mined(engine, signed.hash)).succeeded
+
+
+async def mined(engine: Engine, tx_hash: str) -> Receipt:
+    async with asyncio.timeout(30):
+        while True:
+            (receipt,) = await engine.gateway.receipts([tx_hash])
+            if receipt is not None:
+                return receipt
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.failure("F07")
