@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from issuer.chain import rules as chain_rules
 from issuer.chain.abi import SET_OPERATOR
 from issuer.chain.fees import Fees
+from issuer.chain.gateway import Receipt
 from issuer.chain.rules import Hold, TxStatus
 from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan, sign
