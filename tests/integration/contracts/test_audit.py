@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from scripts.audit import BASELINE, compare, main
+from scripts.audit import BASELINE, compare, covered, main
 
 REVIEWED = {"style": {"assembly": "reviewed"}, "findings": {"unused-return Book.add(uint256)": "reviewed"}}
 
@@ -57,6 +57,40 @@ def test_every_entry_of_the_baseline_has_its_reason():
     baseline = json.loads(BASELINE.read_text(encoding="utf-8"))
     assert set(baseline) == {"style", "findings"}
     assert all(len(reason) > 20 for part in baseline.values() for reason in part.values())
+
+
+SOURCE = """function a() {
+    x = 1;
+    assembly ("memory-safe") {
+        if y { mstore(0, 1) }
+    }
+}"""
+
+
+def report(*lines, called=1):
+    body = "\n".join(["SF:contracts/A.sol", f"FNDA:{called},A.a", *lines])
+    return f"TN:\n{body}\nend_of_record\nTN:\nSF:tests/B.sol\nDA:1,0\nend_of_record\n"
+
+
+def test_lines_in_assembly_do_not_count():
+    result = covered(report("DA:1,2", "DA:2,2", "DA:4,0", "DA:5,0"), {"contracts/A.sol": SOURCE})
+    assert result.problems == []
+    assert "2 of 2 lines in 1 files" in result.said
+
+
+def test_other_lines_do():
+    (problem,) = covered(report("DA:1,0", "DA:2,0"), {"contracts/A.sol": SOURCE}).problems
+    assert problem.startswith("contracts/A.sol")
+    assert problem.endswith("not 1, 2")
+
+
+def test_every_function_is_called():
+    (problem,) = covered(report("DA:1,1", called=0), {"contracts/A.sol": SOURCE}).problems
+    assert "A.a was never called" in problem
+
+
+def test_a_report_without_contracts_is_none():
+    assert covered("", {}).problems
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["--runs", "0"], ["--runs", "many"]])
