@@ -141,7 +141,7 @@ async def test_a_revocation_overtakes_an_issue_that_is_stuck_in_another_lane(eng
 async def test_issues_leave_the_gas_that_revocations_need(engine: Engine) -> None:
     kept = await approved(engine)
     await engine.settle()
-    poor = lane_of(engine, engine.keys.sender, limits=Limits(reserve_gas=10**12))
+    poor = lane_of(engine, engine.keys.sender, limits=Limits(reserve_gas=10**16))
     await engine.lane.release()
     await approved(engine)
     with pytest.raises(LaneHeld, match="for revocations"):
