@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from eth_utils.address import to_checksum_address
-
+from issuer.addresses import eip55
 from issuer.cases.levels import Level
 from issuer.cases.ownership import is_domain
 from issuer.errors import InvalidInput, NotFound
@@ -36,7 +35,7 @@ def wallet(text: str, field: str = "wallet") -> str:
     """EIP-55. A wrong mixed case is a typing mistake that the checksum caught."""
     if not _ADDRESS.fullmatch(text):
         raise InvalidInput(field, "must be 0x and 40 hex digits")
-    checksummed = str(to_checksum_address(text.lower()))
+    checksummed = eip55(text.lower())
     if text not in (checksummed, text.lower()):
         raise InvalidInput(field, "has a wrong checksum; use EIP-55 or all lower case")
     if int(text, 16) == 0:

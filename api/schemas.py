@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from eth_utils.address import to_checksum_address
 from msgspec import UNSET, Meta, UnsetType
 
+from issuer.addresses import eip55
 from issuer.cases.rules import SUMMARIES, CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.claims.tables import Claim, ExternalClaim
@@ -285,8 +285,8 @@ def claim_view(claim: Claim) -> ClaimView:
         claim_id=claim.onchain_id,
         topic=claim.topic,
         chain_id=claim.chain_id,
-        wallet=to_checksum_address(claim.wallet),
-        identity=to_checksum_address(claim.identity),
+        wallet=eip55(claim.wallet),
+        identity=eip55(claim.identity),
         form=claim.form,
         status=claim.status,
         detail=claim.detail or UNSET,
@@ -305,7 +305,7 @@ def _case_claim_view(claim: Claim) -> CaseClaimView:
         claim_id=claim.onchain_id,
         topic=claim.topic,
         chain_id=claim.chain_id,
-        identity=to_checksum_address(claim.identity),
+        identity=eip55(claim.identity),
         form=claim.form,
         status=claim.status,
         detail=claim.detail or UNSET,

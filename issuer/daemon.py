@@ -4,8 +4,10 @@ Loops are independent: a provider that is down delays cases, a chain that is dow
 """
 
 import asyncio
+import gc
 import os
 import re
+import sys
 from collections.abc import Mapping
 
 import structlog
@@ -30,6 +32,7 @@ from issuer.settings import DaemonSettings
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 2.0
+SWITCH_SECONDS = 0.0005  # a thread that waits for SQLite comes back within this, however busy the loop is
 
 
 async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
@@ -67,6 +70,8 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         )
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.freeze()  # what is loaded by now stays: looking for garbage in it would stop a wave of claims for 0.1 s
         pages = DaemonPages(db, queue, [room.sight for room in rooms], checks_per_day=settings.checks_per_day).pages()
         loops = [
             queue.run({INBOX: cases.handle_event, LANE: rooms.ring}, stop),

@@ -174,6 +174,7 @@ class Database:
             "lock_timeout": "10000",
             "idle_in_transaction_session_timeout": "30000",
             "application_name": "claimwright",
+            "jit": "off",  # compiling a plan takes longer than any of our queries
         }
         engine = create_async_engine(
             self.url,

@@ -7,6 +7,7 @@ stands in the database is not counted here but read when it is asked for (`issue
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -112,10 +113,12 @@ def rpc_request(endpoint: str, method: str) -> Iterator[None]:
 
 @contextmanager
 def signature(provider: str) -> Iterator[None]:
-    """Time one signature, and count it if it raises."""
+    """Time one signature, by hand: the library's timer takes as long as signing does. Count it if it raises."""
+    began = perf_counter()
     try:
-        with SIGNER_SECONDS.labels(provider).time():
-            yield
+        yield
     except ClaimwrightError:
         SIGNER_ERRORS.labels(provider).inc()
         raise
+    finally:
+        SIGNER_SECONDS.labels(provider).observe(perf_counter() - began)

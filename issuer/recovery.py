@@ -6,8 +6,7 @@ that could make one. A few milliseconds a signature; every input is public, so i
 Source: SEC 1 version 2, section 4.1.6 (recovery); SEC 2 (the curve); the Ethereum yellow paper, appendix F (addresses).
 """
 
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
+from issuer import addresses
 
 P = 2**256 - 2**32 - 977
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -37,7 +36,7 @@ def address_of(digest: bytes, *, r: int, s: int, y_parity: int) -> str | None:
         return None
     inverse = pow(z, -1, P)
     affine = (x * inverse**2 % P).to_bytes(32, "big") + (y * inverse**3 % P).to_bytes(32, "big")
-    return str(to_checksum_address(keccak(affine)[12:]))
+    return addresses.of_public_key(affine)
 
 
 def _times(point: Point, factor: int) -> Point:

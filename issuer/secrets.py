@@ -68,6 +68,7 @@ class KeyRing:
     def __init__(self, keys: dict[int, bytes]) -> None:
         self._keys = keys
         self._current = max(keys)
+        self._derived: dict[tuple[int, str], bytes] = {}  # purposes are few, and a claim needs two of them
 
     @classmethod
     def parse(cls, name: str, text: Secret) -> "KeyRing":
@@ -123,4 +124,8 @@ class KeyRing:
         return f"{version}:{hmac.new(self._derive(version, purpose), message, sha256).hexdigest()}"
 
     def _derive(self, version: int, purpose: str) -> bytes:
-        return HKDF(SHA256(), KEY_BYTES, salt=None, info=b"claimwright/" + purpose.encode()).derive(self._keys[version])
+        derived = self._derived.get((version, purpose))
+        if derived is None:
+            hkdf = HKDF(SHA256(), KEY_BYTES, salt=None, info=b"claimwright/" + purpose.encode())
+            derived = self._derived[version, purpose] = hkdf.derive(self._keys[version])
+        return derived

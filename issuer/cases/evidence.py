@@ -82,10 +82,10 @@ async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
     return case
 
 
-async def locked_cases(session: AsyncSession, case_ids: Collection[str]) -> list[Case]:
-    """Those that exist, locked in one order for all callers."""
-    statement = for_update(sa.select(Case).where(Case.id.in_(case_ids)).order_by(Case.id), session)
-    return list(await session.scalars(statement.execution_options(populate_existing=True)))
+async def locked_backing(session: AsyncSession, case_ids: Collection[str]) -> set[str]:
+    """Those of these cases whose approval stands, locked in one order for all callers."""
+    statement = sa.select(Case.id).where(Case.id.in_(case_ids), Case.backs_claims).order_by(Case.id)
+    return set(await session.scalars(for_update(statement, session)))
 
 
 async def apply(

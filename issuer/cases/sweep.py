@@ -59,9 +59,7 @@ async def approved_without_claims(session: AsyncSession, *, now: datetime, limit
         sa.select(Case.id)
         .join(Decision, Decision.case_id == Case.id)
         .where(
-            Case.status == CaseStatus.APPROVED,
-            Case.person_ruling.is_(None),
-            Case.redacted_at.is_(None),
+            Case.backs_claims,
             Case.next_check_at <= now,
             Decision.outcome == CaseStatus.APPROVED,
             ~sa.exists().where(newer.case_id == Case.id, newer.id > Decision.id),

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column
 
 from issuer.cases.rules import CaseStatus
@@ -70,6 +71,16 @@ class Case(Base):
     next_check_at: Mapped[datetime]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+    @hybrid_property
+    def backs_claims(self) -> bool:
+        """Does its approval stand, so that claims may be issued on it? In Python and, of the class, in SQL."""
+        return self.status == CaseStatus.APPROVED and not self.person_ruling and self.redacted_at is None
+
+    @backs_claims.inplace.expression
+    @classmethod
+    def _backs_claims(cls) -> sa.ColumnElement[bool]:
+        return sa.and_(cls.status == CaseStatus.APPROVED, cls.person_ruling.is_(None), cls.redacted_at.is_(None))
 
 
 class CaseRequest(Base):

@@ -163,10 +163,9 @@ class CaseWorker:
             assert case is not None
             now = self._clock()
             decision = (await claims.newest_decisions(session, [case_id])).get(case_id)
-            still = case.status == CaseStatus.APPROVED and case.person_ruling is None and case.redacted_at is None
             proved = decision is not None and evidence.is_proved(case, decision, self._keys)
             policy = None if decision is None else evidence.policy_of(case, decision)
-            if decision is None or policy is None or not still or not proved:
+            if decision is None or policy is None or not case.backs_claims or not proved:
                 case.next_check_at = now + self._silent
                 return
             missing = await queueing.missing_chains(session, case, decision, self._issuance)

@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from issuer.addresses import eip55
 from issuer.chain import abi, encoding
 from issuer.chain.abi import Artifact as Artifact
 from issuer.chain.abi import artifact as artifact
@@ -250,7 +250,7 @@ def decode_address(answer: bytes | None) -> str | None:
     word = _word(answer)
     if any(word[:12]):
         raise ChainError(_NO_SUCH_ANSWER)
-    return str(to_checksum_address(word[12:])) if any(word) else None
+    return eip55(word[12:]) if any(word) else None
 
 
 def decode_uint(answer: bytes | None) -> int:
@@ -336,7 +336,7 @@ def _of(receipt: Receipt, issuer: str, event: bytes) -> list[Log]:
 
 
 def address_of(word: bytes) -> str:
-    return str(to_checksum_address(word[12:]))
+    return eip55(word[12:])
 
 
 def _uint(word: bytes) -> int:

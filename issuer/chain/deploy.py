@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 import rlp
 from eth_abi.abi import encode
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from issuer.addresses import eip55
 from issuer.chain import contracts, fees, rules
 from issuer.chain.claim_signers import Act
 from issuer.chain.deployment import NAMES as NAMES
@@ -73,8 +73,8 @@ async def deploy(
     on_chain = await gateway.chain_id()
     if chain_id not in (None, on_chain):
         raise WrongChain(f"the node is on chain {on_chain}, not {chain_id}; check CLAIMWRIGHT_RPC_URL")
-    senders = [str(to_checksum_address(sender)) for sender in senders]
-    claim_signer = str(to_checksum_address(claim_signer))
+    senders = [eip55(sender) for sender in senders]
+    claim_signer = eip55(claim_signer)
     _refuse_shared_keys(on_chain, deployer.address, senders, claim_signer)
     if not topics:
         raise InvalidInput("topics", "at least one is needed")
@@ -192,7 +192,7 @@ def _deployments(there: dict[str, str], deployer: str, nonce: int, topic: int) -
 
 def created_address(deployer: str, nonce: int) -> str:
     """Where CREATE puts the contract of this transaction, EIP-55."""
-    return str(to_checksum_address(keccak(rlp.encode([bytes.fromhex(deployer[2:]), nonce]))[12:]))
+    return eip55(keccak(rlp.encode([bytes.fromhex(deployer[2:]), nonce]))[12:])
 
 
 def _deployment_gas(name: str, code: bytes) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import is_hex_address
 
+from issuer.addresses import eip55
 from issuer.chain import abi, contracts
 from issuer.chain.contracts import KEY_TYPE_CLAIMWRIGHT, PURPOSE_CLAIM
 from issuer.chain.gateway import Gateway
@@ -43,7 +44,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(_VARIABLE, f"names {path}, which cannot be read: {type(error).__name__}") from None
         if not all(is_hex_address(address) for address in deployment.contracts.values()):
             raise SettingsError(_VARIABLE, f"names {path}, which holds something that is no address")
-        checked = {name: str(to_checksum_address(address)) for name, address in deployment.contracts.items()}
+        checked = {name: eip55(address) for name, address in deployment.contracts.items()}
         return msgspec.structs.replace(deployment, contracts=checked)
 
     def save(self, path: str | Path) -> None:

@@ -24,7 +24,7 @@ from issuer.secrets import Secret
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 BATCH_ITEMS = 100  # many public nodes refuse larger batches; more questions make several requests
-SINGLES_AT_ONCE = 8  # to a node that takes no batches
+AT_ONCE = 4  # requests to one node: it works on one while we read the answer of another
 LONGEST_RETRY_AFTER = 60.0
 _TOO_LARGE = 413
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -68,7 +68,7 @@ class JsonRpc:
         loopback = self._url.host in _LOOPBACK
         self._http = http or httpx.AsyncClient(timeout=timeout_seconds, trust_env=not loopback)
         self._batch_items = BATCH_ITEMS  # 1: questions are asked one by one, each as an object of its own
-        self._singles = asyncio.Semaphore(SINGLES_AT_ONCE)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         for name in ("httpx", "httpcore"):  # they log where each request goes
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -84,12 +84,18 @@ class JsonRpc:
 
         Raises `NodeUnavailable` and `NodeRefused`. The first is asked first, the rest in any order.
         """
+        answers = await self.ask_some(methods)
+        left, size = methods[len(answers) :], self._batch_items
+        chunks = [left[start : start + size] for start in range(0, len(left), size)]
+        for several in await asyncio.gather(*map(self._all, chunks)):
+            answers += several
+        return answers
+
+    async def _all(self, methods: Sequence[Method]) -> list[Answer | None]:
         answers: list[Answer | None] = []
-        while len(answers) < len(methods):
-            left = methods[len(answers) :]
-            if self._batch_items == 1 and answers:
-                return answers + await asyncio.gather(*(self._single(method) for method in left))
-            answers += await self.ask_some(left)
+        async with self._turns:
+            while len(answers) < len(methods):
+                answers += await self.ask_some(methods[len(answers) :])
         return answers
 
     async def ask_some(self, methods: Sequence[Method]) -> list[Answer | None]:
@@ -116,9 +122,8 @@ class JsonRpc:
 
     async def _single(self, method: Method) -> Answer | None:
         number = next(self._ids)
-        async with self._singles:
-            with metrics.rpc_request(self._label, method[0]):
-                answer = _decoded(await self._post(_body(number, *method)))
+        with metrics.rpc_request(self._label, method[0]):
+            answer = _decoded(await self._post(_body(number, *method)))
         if isinstance(answer, list):
             raise NodeUnavailable("the node gave a list of answers to one question")
         refused_unread = answer.id is None and answer.error is not None  # section 5: the id could not be made out

@@ -11,10 +11,9 @@ from typing import Protocol
 
 import coincurve
 import msgspec
-from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from issuer import metrics
+from issuer import addresses, metrics
 from issuer.errors import SignerFailed
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
@@ -110,4 +109,4 @@ def recovered(digest: bytes, signature: Signature) -> str | None:
 
 def address_of(key: coincurve.PublicKey) -> str:
     """EIP-55: the last 20 bytes of the uncompressed key's keccak256."""
-    return str(to_checksum_address(keccak(key.format(compressed=False)[1:])[12:]))
+    return addresses.of_public_key(key.format(compressed=False)[1:])

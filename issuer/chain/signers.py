@@ -14,8 +14,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from eth_utils.address import is_hex_address, to_checksum_address
+from eth_utils.address import is_hex_address
 
+from issuer.addresses import eip55
 from issuer.chain import awskms, rules, web3signer
 from issuer.chain.keystore import open_keystore
 from issuer.chain.signer import LocalSigner, Signer
@@ -106,7 +107,7 @@ def _remote(name: str, text: str) -> Signer:
     where, _, address = rest.rpartition("/")
     if not where or not is_hex_address(address) or not address.startswith("0x"):
         raise SettingsError(name, "does not end with /0x and its address; ask `claimwright keystore remote`")
-    return kind.open(name, where, str(to_checksum_address(address)))
+    return kind.open(name, where, eip55(address))
 
 
 async def remote_keys(text: str) -> list[str]:

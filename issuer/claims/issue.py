@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
 from issuer.cases import ownership
-from issuer.cases.evidence import is_proved, locked_cases, policy_of
+from issuer.cases.evidence import is_proved, locked_backing, policy_of
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
@@ -230,8 +230,7 @@ class Issues:
         if await stops.standing(session, [self._lane.chain_id], committing=True):
             raise Changed("issuing was stopped while claims were being signed")
         case_ids = {item.claim.case_id for item, _ in carried.values()}
-        cases = await locked_cases(session, case_ids)
-        if len(cases) < len(case_ids) or not all(_may_issue(case) for case in cases):
+        if await locked_backing(session, case_ids) != case_ids:
             raise Changed("a case moved while its claim was being signed")
         if await store.vetoed(session, case_ids):
             raise Changed("a person took a case back while its claim was being signed")
@@ -290,10 +289,6 @@ class Issues:
                     log.error("claim_not_signed", reason=cause, claim_id=claim.id, case_id=claim.case_id)
                     claim.detail = cause
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
-
-
-def _may_issue(case: Case) -> bool:
-    return case.status == CaseStatus.APPROVED and not case.person_ruling and not case.redacted_at
 
 
 def _is_asked_for(case: Case, chain_id: int) -> bool:

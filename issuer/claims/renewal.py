@@ -17,7 +17,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import crashpoint, history
 from issuer.cases.evidence import is_proved, locked_case, policy_of
 from issuer.cases.levels import LEVELS
-from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import queueing, store
 from issuer.claims.queueing import Issuance
@@ -72,7 +71,7 @@ class Renewals:
         (claim,) = await store.locked(session, [claim_id])
         if case is None or claim.status not in RENEWABLE or claim.renew_at is None or claim.renew_at > at:
             return False
-        if case.status != CaseStatus.APPROVED or case.person_ruling or case.redacted_at:
+        if not case.backs_claims:
             return False
         claim.renew_at = None  # one renewal of each claim; if it fails, a person tries it again
         decision = (await store.newest_decisions(session, [case.id])).get(case.id)
@@ -138,9 +137,7 @@ def _signed_by(wanted: SignedBy, statement: sa.Select[T]) -> sa.Select[T]:
         Claim.tenant_id == wanted.tenant_id,
         Claim.signer == wanted.signer,
         Claim.status == ClaimStatus.CONFIRMED,
-        Case.status == CaseStatus.APPROVED,
-        Case.person_ruling.is_(None),
-        Case.redacted_at.is_(None),
+        Case.backs_claims,
         ~store.is_followed(),
     )
     return statement if wanted.chain_id is None else statement.where(Claim.chain_id == wanted.chain_id)
@@ -166,7 +163,7 @@ async def _with_approved_case(session: AsyncSession, claim_id: str, tenant_id: s
     case = await locked_case(session, found.case_id)
     assert case is not None  # a foreign key
     (claim,) = await store.locked(session, [claim_id])
-    if case.status != CaseStatus.APPROVED or case.person_ruling or case.redacted_at:
+    if not case.backs_claims:
         raise Conflict("the approval behind this claim does not stand")
     return claim, ClaimStatus(claim.status)
 

@@ -175,10 +175,10 @@ def _final_revocation(moves: store.Moves, proof: _Proof, claim: Claim) -> None:
 async def _send_back(session: AsyncSession, moves: store.Moves, back: Sequence[_Back]) -> None:
     """To wait again, unless a newer claim waits already: then that one goes instead."""
     again = [one.claim for one in back if one.target == ClaimStatus.QUEUED]
-    newer = {(claim.identity, claim.topic, claim.chain_id) for claim in await store.waiting_beside(session, again)}
+    newer = {store.key_of(claim) for claim in await store.waiting_beside(session, again)}
     for one in back:
         claim = one.claim
-        if one.target == ClaimStatus.QUEUED and (claim.identity, claim.topic, claim.chain_id) in newer:
+        if one.target == ClaimStatus.QUEUED and store.key_of(claim) in newer:
             moves.add(claim, ClaimStatus.FAILED, cause="superseded", detail=one.detail)
         else:
             moves.add(claim, one.target, cause=one.cause, detail=one.detail)

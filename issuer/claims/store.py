@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from issuer import history
-from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain.rules import ALL, Share
 from issuer.chain.tables import TransactionClaim
@@ -19,6 +18,8 @@ from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, RENEWABLE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.reconcile import store as findings
+
+Key = tuple[str, str, int]  # identity, topic, chain id
 
 
 def move(
@@ -149,6 +150,11 @@ async def offered(session: AsyncSession, chain_id: int, *, limit: int) -> list[C
     return list(await session.scalars(statement))
 
 
+def key_of(claim: Claim) -> Key:
+    """Of the claims with one key, one at most waits, one is on its way and one stands."""
+    return claim.identity, claim.topic, claim.chain_id
+
+
 async def alive_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
     """Claims on the identities and topics of `claims` that stand or are on their way, or may still be on chain."""
     return await _of_keys(session, claims, IN_FORCE)
@@ -165,14 +171,14 @@ async def waiting_beside(session: AsyncSession, claims: Iterable[Claim]) -> list
 
 
 async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Collection[ClaimStatus]) -> list[Claim]:
-    wanted = {(claim.identity, claim.topic, claim.chain_id) for claim in claims}
+    wanted = {key_of(claim) for claim in claims}
     if not wanted:
         return []
     # By identity alone, which has an index; tuples would make SQLite read the whole table.
     identities = {identity for identity, _, _ in wanted}
     statement = sa.select(Claim).where(Claim.identity.in_(identities), Claim.status.in_(statuses)).order_by(Claim.id)
     found = await session.scalars(for_update(statement, session))
-    return [claim for claim in found if (claim.identity, claim.topic, claim.chain_id) in wanted]
+    return [claim for claim in found if key_of(claim) in wanted]
 
 
 async def standing_with_case(
@@ -269,9 +275,7 @@ async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime
             Claim.chain_id == chain_id,
             Claim.status.in_(RENEWABLE),
             Claim.renew_at <= now,
-            Case.status == CaseStatus.APPROVED,
-            Case.person_ruling.is_(None),
-            Case.redacted_at.is_(None),
+            Case.backs_claims,
             ~is_followed(),
         )
         .order_by(Claim.renew_at)
@@ -306,32 +310,57 @@ async def ready(
 
     Nothing may be in flight for their identity and topic. That keeps the order also when the number of lanes changes:
     whatever lane a claim takes, it waits for the one before it.
+
+    Page by page, each by keys that are indexed: a join over all of it is planned by statistics, which know nothing yet
+    of the ten thousand claims that were queued a minute ago.
     """
-    other = aliased(Claim)
-    in_flight = sa.exists().where(
-        other.identity == Claim.identity,
-        other.topic == Claim.topic,
-        other.chain_id == Claim.chain_id,
-        other.status.in_(IN_FORCE - {ClaimStatus.CONFIRMED}),
-    )
+    found: list[tuple[Claim, Case]] = []
+    blocked = await findings.blocked(session, chain_id)
+    page = await _queued(session, chain_id, now=now, limit=limit, share=share, after="")
+    while page:
+        cases = await _backing(session, page)
+        in_flight = await _in_flight(session, page)
+        for claim in page:
+            case = cases.get(claim.case_id)
+            if case is not None and key_of(claim) not in in_flight and not blocked & {claim.identity, case.subject_id}:
+                found.append((claim, case))
+        if len(page) < limit or len(found) >= limit:
+            break
+        page = await _queued(session, chain_id, now=now, limit=limit, share=share, after=page[-1].id)
+    return found[:limit]
+
+
+async def _queued(
+    session: AsyncSession, chain_id: int, *, now: datetime, limit: int, share: Share, after: str
+) -> list[Claim]:
     statement = (
-        sa.select(Claim, Case)
-        .join(Case, Case.id == Claim.case_id)
+        sa.select(Claim)
         .where(
             Claim.chain_id == chain_id,
             Claim.status == ClaimStatus.QUEUED,
             Claim.next_try_at <= now,
-            Claim.shard % share.count == share.index,
-            Case.status == CaseStatus.APPROVED,
-            Case.person_ruling.is_(None),
-            Case.redacted_at.is_(None),
-            ~in_flight,
-            ~findings.is_blocked(),
+            Claim.id > after,
         )
         .order_by(Claim.id)
         .limit(limit)
     )
-    return [(claim, case) for claim, case in await session.execute(statement)]
+    if share != ALL:
+        statement = statement.where(Claim.shard % share.count == share.index)
+    return list(await session.scalars(statement))
+
+
+async def _in_flight(session: AsyncSession, claims: Iterable[Claim]) -> set[Key]:
+    """The keys of these claims' Identities for which something is on its way."""
+    statement = sa.select(Claim.identity, Claim.topic, Claim.chain_id).where(
+        Claim.identity.in_({claim.identity for claim in claims}), Claim.status.in_(IN_FORCE - {ClaimStatus.CONFIRMED})
+    )
+    return {(identity, topic, chain_id) for identity, topic, chain_id in await session.execute(statement)}
+
+
+async def _backing(session: AsyncSession, claims: Iterable[Claim]) -> dict[str, Case]:
+    """By id, the cases of these claims whose approval stands."""
+    statement = sa.select(Case).where(Case.id.in_({claim.case_id for claim in claims}))
+    return {case.id: case for case in await session.scalars(statement) if case.backs_claims}
 
 
 async def to_revoke(session: AsyncSession, chain_id: int, *, now: datetime, limit: int) -> list[Claim]:

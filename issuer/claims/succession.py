@@ -38,13 +38,13 @@ async def take_back(
     What a newer approval of another case has followed, or is following, is its affair and is not revoked under it.
     What an older approval left standing dies with them: on chain nothing of the key survives a revocation.
     """
-    others: dict[tuple[str, str, int], list[Claim]] = {}
+    others: dict[store.Key, list[Claim]] = {}
     mine = {claim.id for claim in claims}
     for other in await store.alive_for(session, claims):
         if other.id not in mine and other.case_id not in {claim.case_id for claim in claims}:
-            others.setdefault((other.identity, other.topic, other.chain_id), []).append(other)
+            others.setdefault(store.key_of(other), []).append(other)
     for claim in claims:
-        rivals = others.get((claim.identity, claim.topic, claim.chain_id), [])
+        rivals = others.get(store.key_of(claim), [])
         followed = any(rival.decision_id > claim.decision_id for rival in rivals)
         target = on_reversal(ClaimStatus(claim.status), ever_signed=claim.word is not None, followed=followed)
         if target is None:

@@ -188,14 +188,12 @@ async def lift(session: AsyncSession, finding_id: str, *, by: str, reason: str, 
     return row
 
 
-def is_blocked() -> sa.ColumnElement[bool]:
-    """To be used beside `Claim` and `Case`: does an open finding forbid new issues to this Identity or subject?"""
-    return sa.exists().where(
-        FindingRow.chain_id == Claim.chain_id,
-        FindingRow.blocks,
-        FindingRow.lifted_at.is_(None),
-        sa.or_(FindingRow.identity == Claim.identity, FindingRow.subject_id == Case.subject_id),
+async def blocked(session: AsyncSession, chain_id: int) -> set[str]:
+    """Identities and subjects to whom open findings forbid new issues."""
+    statement = sa.select(FindingRow.identity, FindingRow.subject_id).where(
+        FindingRow.chain_id == chain_id, FindingRow.blocks, FindingRow.lifted_at.is_(None)
     )
+    return {name for names in await session.execute(statement) for name in names if name is not None}
 
 
 async def _subject_of(session: AsyncSession, finding: Finding) -> str | None:

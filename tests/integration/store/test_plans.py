@@ -66,7 +66,7 @@ QUESTIONS: dict[str, Ask] = {
     "ready": lambda session, *_: store.ready(session, CHAIN_ID, now=NOW, limit=512),
     "to_revoke": lambda session, *_: store.to_revoke(session, CHAIN_ID, now=NOW, limit=200),
     "locked": lambda session, claims, *_: store.locked(session, [claim.id for claim in claims]),
-    "locked_cases": lambda session, claims, *_: evidence.locked_cases(session, [claim.case_id for claim in claims]),
+    "locked_backing": lambda session, claims, *_: evidence.locked_backing(session, [claim.case_id for claim in claims]),
     "alive_for": lambda session, claims, *_: store.alive_for(session, claims),
     "standing_for": lambda session, claims, *_: store.standing_for(session, claims),
     "waiting_for": lambda session, claims, *_: store.waiting_for(session, claims[0].identity, "7", CHAIN_ID),
