@@ -39,11 +39,11 @@ from issuer.secrets import KeyRing
 from issuer.settings import ChainSettings
 
 PROBE_SECONDS = 1.0
-SPARE_SECONDS = 1.0  # between tries to watch a chain that another process watches
+SPARE_SECONDS = 1.0  # between tries to watch a chain that another process watches, or for what it has sent
 SIGHT_SECONDS = 10.0  # between looks at the head and the balances, for those who watch
-RENEW_SECONDS = 5.0
+RENEW_SECONDS = 15.0  # between looks for claims that end in a month
 BEAT_SECONDS = LEASE.total_seconds() / 3
-HOLDER_SECONDS = 5.0  # between looks at what holders and outside issuers send themselves
+HOLDER_SECONDS = 10.0  # between looks at what holders and outside issuers send themselves
 RECONCILE_SECONDS = 15.0
 
 
@@ -95,6 +95,7 @@ class ChainRoom:
             daily_fees_gwei=settings.daily_fees_gwei,
         )
         self._stop = shared.stop
+        self._alone = shared.db.is_sqlite
         self._sent = asyncio.Event()  # something to watch
         self._watches = False
         self._left = 0  # transactions that are not final
@@ -243,7 +244,8 @@ class ChainRoom:
                 if fine and not self._watches:
                     await wait(SPARE_SECONDS, self._stop)  # another process watches; take over when it is gone
                 elif fine and not self._left:
-                    await wait(SPARE_SECONDS, self._sent, self._stop)  # in time to keep the lease
+                    spare = LONGEST_PAUSE_SECONDS if self._alone else SPARE_SECONDS
+                    await wait(spare, self._sent, self._stop)  # in time to keep the lease
                 else:
                     await wait(pause, self._stop)
         finally:

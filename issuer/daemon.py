@@ -31,7 +31,7 @@ from issuer.settings import DaemonSettings
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 2.0
+SWEEP_SECONDS = 3.0
 SWITCH_SECONDS = 0.0005  # a thread that waits for SQLite comes back within this, however busy the loop is
 
 

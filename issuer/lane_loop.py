@@ -10,7 +10,8 @@ from issuer.claims.work import ClaimWorker
 from issuer.errors import ClaimwrightError
 from issuer.loops import LONGEST_PAUSE_SECONDS, attempt, wait
 
-IDLE_SECONDS = 1.0  # between looks when nobody rings: how late a spare process takes over, beside the lease's end
+IDLE_SECONDS = 1.0  # between looks at the lease: how late a spare process takes over, beside the lease's end
+UNRUNG_SECONDS = 5.0  # between looks at the tables when nobody rings: a ring can be lost, and claims come due by time
 BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
 
 
@@ -27,6 +28,8 @@ class LaneLoop:
         self._stop = stop
         self._work = asyncio.Event()
         self._busy = False
+        self._holds = False
+        self._unrung_until = 0.0
 
     def wake(self) -> None:
         self._work.set()
@@ -38,17 +41,26 @@ class LaneLoop:
         try:
             while not self._stop.is_set():
                 await wait(pause, self._work, self._stop)
+                rung = self._work.is_set()
                 self._work.clear()
-                fine = await attempt(self.pump, "pump", self.lane.chain_id)
+                fine = await attempt(self.pump if rung else self.look, "pump", self.lane.chain_id)
                 usual = BUSY_SECONDS if self._busy else IDLE_SECONDS
                 pause = usual if fine else min(max(pause, BUSY_SECONDS) * 2, LONGEST_PAUSE_SECONDS)
         finally:
             with contextlib.suppress(ClaimwrightError):
                 await self.lane.release()
 
+    async def look(self) -> None:
+        """Keep the lane or take it; `pump` if it was just taken, if something is on its way, or if it is time."""
+        held, self._holds = self._holds, await self.lane.ensure()
+        if self._holds and (not held or self._busy or asyncio.get_running_loop().time() >= self._unrung_until):
+            await self.pump()
+
     async def pump(self) -> None:
-        if not await self.lane.ensure():
+        self._holds = await self.lane.ensure()
+        if not self._holds:
             return
+        self._unrung_until = asyncio.get_running_loop().time() + UNRUNG_SECONDS
         in_flight = await self.lane.in_flight()
         self._busy = in_flight.count > 0
         if self._busy:

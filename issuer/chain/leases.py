@@ -26,15 +26,17 @@ from issuer.ids import new_id
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=5)
+LEASE_ALONE = timedelta(seconds=60)  # where the role lock leaves nobody to take over: each renewal is a write to disk
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """`table` is `Lane` or `Chain`, `key` the row's primary key."""
+    """`table` is `Lane` or `Chain`, `key` the row's primary key, `alone` as `acquire` has it."""
 
     table: type[Lane] | type[Chain]
     key: str | int
     owner: str
     token: int
+    alone: bool = False
 
     def row(self) -> sa.ColumnElement[bool]:
         """The row, if the lease is still the newest."""
@@ -55,20 +57,20 @@ async def acquire(
 
     `alone`: the caller is the only daemon there can be (SQLite's role lock), so a lease left over is a dead one's.
     """
-    until = await store_time(session) + LEASE
+    until = await store_time(session) + _length(alone)
     token = await session.scalar(
         sa.update(table)
         .where(_key(table) == key, await _free(session, table, alone))
         .values(owner=owner, leased_until=until, token=table.token + 1)
         .returning(table.token)
     )
-    return None if token is None else Lease(table=table, key=key, owner=owner, token=token)
+    return None if token is None else Lease(table=table, key=key, owner=owner, token=token, alone=alone)
 
 
 async def renew(session: AsyncSession, lease: Lease) -> None:
     """Raises `LaneLost` for a lease that ran out: whoever takes the row anew looks at the chain first."""
     now = await store_time(session)
-    await fenced(session, lease, lease.table.leased_until >= now, leased_until=now + LEASE)
+    await fenced(session, lease, lease.table.leased_until >= now, leased_until=now + _length(lease.alone))
 
 
 async def release(session: AsyncSession, lease: Lease) -> None:
@@ -82,6 +84,10 @@ async def fenced(session: AsyncSession, lease: Lease, *more: sa.ColumnElement[bo
     )
     if changed is None:
         raise LaneLost("another process took over, or the lease ran out")
+
+
+def _length(alone: bool) -> timedelta:
+    return LEASE_ALONE if alone else LEASE
 
 
 def _key(table: type[Lane] | type[Chain]) -> InstrumentedAttribute[Any]:
@@ -118,20 +124,23 @@ class LeaseKeeper:
                 self._lease = None  # taken again below if it is still free, with all that comes with it
         if self._lease is None:
             self._lease = await self._take(self._owner)
-        self._renew_at = time + LEASE.total_seconds() / 3
+        self._renew_at = time + self._third()
         return self._lease is not None
 
     async def renew(self) -> None:
         """Keep what is held through a step that takes longer than a lease. What is lost shows at that step's write."""
         lease = self._lease
-        if lease is None:
-            return
         time = asyncio.get_running_loop().time()
+        if lease is None or time < self._renew_at:
+            return
         with contextlib.suppress(LaneLost):
             async with self._db.write() as session:
                 await renew(session, lease)
             if self._lease is lease:
-                self._renew_at = time + LEASE.total_seconds() / 3
+                self._renew_at = time + self._third()
+
+    def _third(self) -> float:
+        return _length(self._lease is not None and self._lease.alone).total_seconds() / 3
 
     async def release(self) -> None:
         """Let the next process start at once."""

@@ -92,6 +92,8 @@ class Issues:
             rows = await store.ready(
                 session, self._lane.chain_id, now=self._clock(), limit=self._wave, share=self._lane.share
             )
+            if not rows:
+                return False
             case_ids = [case.id for _, case in rows]
             decisions = await store.newest_decisions(session, case_ids)
             vetoed = await store.vetoed(session, case_ids)

@@ -24,7 +24,8 @@ from issuer.queue.tables import Job
 
 log = structlog.get_logger(__name__)
 
-POLL = 0.02  # seconds between two looks at the data version: half a percent of a core, for ever
+# Seconds between two looks at the data version: while there is news, and when there was none for a while.
+POLL, POLL_IDLE, IDLE_AFTER = 0.02, 0.045, 2.0
 IN_HAND = 256  # jobs that are claimed at once; the rest stays in the table
 BUSY_PAUSE = 0.2
 
@@ -80,9 +81,11 @@ class EmbeddedQueue:
 
 async def _until_news(watch: "_Watch", seen: int, due: datetime | None, stop: asyncio.Event) -> None:
     """Return when someone committed, `due` has come, or the process is to stop."""
+    clock = asyncio.get_running_loop().time
+    idle_at = clock() + IDLE_AFTER
     # No event could tell us: what we wait for happens in other processes.
     while not stop.is_set() and watch.version() == seen and (due is None or now() < due):  # noqa: ASYNC110
-        await asyncio.sleep(POLL)
+        await asyncio.sleep(POLL if clock() < idle_at else POLL_IDLE)
 
 
 class _Watch:

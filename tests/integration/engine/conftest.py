@@ -47,6 +47,7 @@ from tests.rpc_proxy import RpcProxy
 
 CHAIN_ID = 31337
 ETHER = 10**18
+MINING_SECONDS = 0.5
 GWEI = 10**9
 
 Row = TypeVar("Row", bound=Base)
@@ -256,6 +257,20 @@ class Engine:
         assert await self.lane.ensure()
         while await self.claims.pump():
             assert await self.lane.ensure()
+        await self._mined()
+
+    async def _mined(self) -> None:
+        """A node that mines by itself does so a moment after it has taken what was sent."""
+        if await rpc(self.url, "anvil_getAutomine"):
+            deadline = asyncio.get_running_loop().time() + MINING_SECONDS
+            while await self._pending() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - the node tells nobody
+                await asyncio.sleep(0.01)
+
+    async def _pending(self) -> int:
+        """Transactions that could be mined: a low fee or a gap before them keeps others in the pool."""
+        status = await rpc(self.url, "txpool_status")
+        assert isinstance(status, dict)
+        return int(status["pending"], 16)
 
     async def settle(self) -> None:
         """Pump and look until nothing is on its way."""
