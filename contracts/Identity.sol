@@ -9,7 +9,7 @@ import {IIdentity} from "./interfaces/IIdentity.sol";
 import {CloneArguments} from "./libraries/CloneArguments.sol";
 
 /// @title A holder's identity: a clone whose code ends with its first manager and its adder
-/// @dev Nobody can upgrade it. The implementation itself has no manager and no adder, and so can do nothing.
+/// @dev Nobody can upgrade it. The implementation itself has no manager and, having not the size of a clone, no adder, and so can do nothing.
 contract Identity is ConsentHolder {
     address private immutable IMPLEMENTATION = address(this);
     address private immutable FACTORY = msg.sender;
@@ -22,7 +22,7 @@ contract Identity is ConsentHolder {
 
     /// @inheritdoc IIdentity
     function adder() public view override returns (address) {
-        return address(this) == IMPLEMENTATION ? address(0) : CloneArguments.ownAdder();
+        return CloneArguments.ownAdder();
     }
 
     /// @inheritdoc IdentityBase

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
+import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
+import {HandedOver} from "./HandedOver.sol";
 import {Identity} from "./Identity.sol";
 import {WalletLinks} from "./WalletLinks.sol";
 import {IIdFactory} from "./interfaces/IIdFactory.sol";
@@ -17,7 +18,7 @@ import {Signatures} from "./libraries/Signatures.sol";
 
 /// @title Makes identities
 /// @dev Its owner names deployers and makes salted identities, and has no power over an identity or a link that is there.
-contract IdentityFactory is WalletLinks, Ownable2Step, EIP712 {
+contract IdentityFactory is WalletLinks, HandedOver, EIP712 {
     using CloneArguments for bytes;
 
     /// @dev Three words: a signed claim without a uri. Higher where new state is dearer against code (EIP-8037: about 160).

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity ^0.8.24;
 
-import {Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
+import {HandedOver} from "./HandedOver.sol";
 import {IClaimIssuerRegistry} from "./interfaces/IClaimIssuerRegistry.sol";
 
 /// @title Who may attest which topic, and which factories say whose identity is whose
-abstract contract TrustLists is IClaimIssuerRegistry, Ownable2Step {
+abstract contract TrustLists is IClaimIssuerRegistry, HandedOver {
     using EnumerableSet for EnumerableSet.AddressSet;
 
     uint256 private constant MAX_ISSUERS = 50;

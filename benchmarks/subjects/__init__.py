@@ -10,6 +10,7 @@ DATA, LONG_DATA, LONG_URI = 32, 100, 60
 class Row(StrEnum):
     CREATE = "create_identity"
     CREATE_SALTED = "create_identity_salted"
+    CREATE_BATCH = "create_identity_batch_of_20_each"
     ADD = "add_claim_32_0"
     ADD_LONG = "add_claim_100_60"
     UPDATE = "update_claim_32_0"
@@ -20,6 +21,7 @@ class Row(StrEnum):
     REVOKE_BATCH = "revoke_batch_of_20_each"
     VALID = "is_claim_valid_execution"
     TREX = "trex_is_verified_execution"
+    TREX_CODE = "trex_is_verified_claim_in_code_execution"
     REGISTRY = "registry_is_verified_execution"
     ONBOARD = "onboard"
     ONBOARD_BATCH = "onboard_batch_of_20_each"
@@ -28,14 +30,18 @@ class Row(StrEnum):
     HOSTED_ISSUE_BATCH = "hosted_issue_batch_of_20_each"
     HOSTED_RENEW_BATCH = "hosted_renew_batch_of_20_each"
     HOSTED_REVOKE_BATCH = "hosted_revoke_batch_of_20_each"
+    HOSTED_REVOKE_NOTED_BATCH = "hosted_revoke_noted_batch_of_20_each"  # and each identity emits ClaimRemoved
     HOSTED_TREX = "hosted_trex_is_verified_execution"
 
 
 NEAREST = {
+    Row.CREATE_BATCH: Row.CREATE,
+    Row.TREX_CODE: Row.TREX,
     Row.HOSTED_ONBOARD_BATCH: Row.ONBOARD_BATCH,
     Row.HOSTED_ISSUE_BATCH: Row.ADD,
     Row.HOSTED_RENEW_BATCH: Row.UPDATE,
     Row.HOSTED_REVOKE_BATCH: Row.REVOKE_BATCH,
+    Row.HOSTED_REVOKE_NOTED_BATCH: Row.REVOKE_BATCH,
     Row.HOSTED_TREX: Row.TREX,
 }
 
@@ -61,6 +67,9 @@ PUBLISHED_OPTIMISED = {
 }
 # What our contracts may cost at most.
 CEILINGS = {
+    Row.CREATE: 126_000,
+    Row.CREATE_BATCH: 86_000,
+    Row.TREX_CODE: 64_000,
     Row.CREATE_SALTED: 126_000,
     Row.ADD: 163_000,
     Row.ADD_LONG: 190_000,

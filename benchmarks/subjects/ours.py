@@ -26,6 +26,10 @@ async def _identities(we: Ourselves) -> dict[Row, int]:
     wallet = we.evm.person()
     receipt = await we.evm.send(we.factory, "createFor", wallet.address, we.issuer.address, sender=wallet)
     found = {Row.CREATE: receipt.gas_used}
+    wallets, deployer = [we.evm.person().address for _ in range(BATCH)], we.evm.person()
+    await we.evm.send(we.factory, "setDeployer", deployer.address, True, sender=we.owner)
+    receipt = await we.evm.send(we.factory, "createMany", wallets, deployer.address, sender=deployer)
+    found[Row.CREATE_BATCH] = receipt.gas_used // BATCH
     if we.factory.knows("createIdentity"):  # with a salt, which ONCHAINID's always have
         wallet = we.evm.person()
         receipt = await we.evm.send(we.factory, "createIdentity", wallet.address, wallet.address, sender=we.owner)
@@ -97,11 +101,25 @@ async def _checks(we: Ourselves) -> dict[Row, int]:
     assert await suite.is_verified(wallet)
     assert await we.evm.ask(we.registry, "isVerified", wallet, TOPIC)
     validity = (identity, TOPIC, signature, data)
+    holder_of_code = await _with_claim_in_code(we, suite)
     return {
         Row.VALID: await we.evm.execution_gas(we.issuer, "isClaimValid", *validity, sender=asker),
         Row.TREX: await we.evm.execution_gas(suite.identities, "isVerified", wallet, sender=asker),
+        Row.TREX_CODE: await we.evm.execution_gas(suite.identities, "isVerified", holder_of_code, sender=asker),
         Row.REGISTRY: await we.evm.execution_gas(we.registry, "isVerified", wallet, TOPIC, sender=asker),
     }
+
+
+async def _with_claim_in_code(we: Ourselves, suite: trex.Suite) -> str:
+    """A wallet whose claim stands as code, as every claim does where the implementation has the threshold 0."""
+    holder = we.evm.person()
+    identity = await ourselves.with_claims_in_code(we, holder)
+    claim = await we.claim(identity.address, commitment=secrets.token_bytes(21))
+    values = (TOPIC, 1, we.issuer.address, claim.signature, claim.data, "")
+    await we.evm.send(identity, "addClaim", *values, sender=holder)
+    await suite.register(holder.address, identity.address)
+    assert await suite.is_verified(holder.address)
+    return holder.address
 
 
 async def _hosted(we: Ourselves) -> dict[Row, int]:
@@ -117,12 +135,15 @@ async def _hosted(we: Ourselves) -> dict[Row, int]:
     checked = await we.evm.execution_gas(suite.identities, "isVerified", wallets[0], sender=asker)
     renewed = await hosted.issue(we, identities)
     revoked = await hosted.revoke(we, identities)
+    await hosted.issue(we, identities)
+    noted = await hosted.revoke_noted(we, identities)
     issued = await hosted.issue(we, await _empty_identities(we))
     return {
         Row.HOSTED_ONBOARD_BATCH: onboarded.gas_used // BATCH,
         Row.HOSTED_ISSUE_BATCH: issued.gas_used // BATCH,
         Row.HOSTED_RENEW_BATCH: renewed.gas_used // BATCH,
         Row.HOSTED_REVOKE_BATCH: revoked.gas_used // BATCH,
+        Row.HOSTED_REVOKE_NOTED_BATCH: noted.gas_used // BATCH,
         Row.HOSTED_TREX: checked,
     }
 

@@ -68,14 +68,18 @@ library BoundedCall {
         }
     }
 
-    /// @notice Asks for two words; both zero if the answer is anything but two.
-    function readPair(address target, uint256 gasLimit, bytes memory data)
+    /// @notice Asks a function of two words for two words; both zero if the answer is anything but two.
+    function readPair(address target, uint256 gasLimit, bytes4 selector, uint256 a, uint256 b)
         internal
         view
         returns (uint256 first, uint256 second)
     {
         assembly ("memory-safe") {
-            let success := staticcall(gasLimit, target, add(data, 0x20), mload(data), 0, 0x40)
+            let data := mload(0x40) // used up to the call and no further, so nothing is taken
+            mstore(data, selector)
+            mstore(add(data, 0x04), a)
+            mstore(add(data, 0x24), b)
+            let success := staticcall(gasLimit, target, data, 0x44, 0, 0x40)
             if and(success, eq(returndatasize(), 0x40)) {
                 first := mload(0)
                 second := mload(0x20)

@@ -28,12 +28,13 @@ library ClaimStore {
         bytes memory stream,
         uint256 threshold
     ) internal {
+        bytes32[194] storage words = self.words[claimId];
         if (stream.length > threshold) {
             header = header.inCode(CodeStore.write(abi.encodePacked(header.account(), stream)));
         } else {
-            Stream.store(self.words[claimId], stream);
+            Stream.store(words, stream);
         }
-        _clearWords(self.words[claimId], header.words(), old.words());
+        if (old.isClaim()) _clearWords(words, header.words(), old.words());
         if (ClaimHeader.unwrap(header) != ClaimHeader.unwrap(old)) self.headers[claimId] = header;
     }
 

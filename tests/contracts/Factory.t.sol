@@ -6,6 +6,7 @@ import {Wallet} from "./Hostile.sol";
 import {IIdentity} from "../../contracts/interfaces/IIdentity.sol";
 import {IIdFactory} from "../../contracts/interfaces/IIdFactory.sol";
 import {IIdentityFactory} from "../../contracts/interfaces/IIdentityFactory.sol";
+import {HandedOver} from "../../contracts/HandedOver.sol";
 import {Ownable, Ownable2Step} from "@openzeppelin/contracts/access/Ownable2Step.sol";
 
 contract FactoryTest is BaseTest {
@@ -95,6 +96,15 @@ contract FactoryTest is BaseTest {
         vm.prank(stranger);
         Ownable2Step(address(factory)).acceptOwnership();
         assertEq(Ownable(address(factory)).owner(), stranger);
+    }
+
+    function test_OwnershipIsNeverRenounced() public {
+        for (uint256 i = 0; i < 2; ++i) {
+            Ownable owned = Ownable(i == 0 ? address(factory) : address(registry));
+            vm.prank(owned.owner());
+            vm.expectRevert(HandedOver.OwnershipCannotBeRenounced.selector);
+            owned.renounceOwnership();
+        }
     }
 
     function test_RevertWhen_WalletIsLinked() public {

@@ -49,7 +49,7 @@ contract GasTest is BaseTest {
         IIdentity identity = IIdentity(factory.createFor(holder, address(0)));
         IClaimIssuer.ClaimInput memory claim = claimFor(address(identity));
         addAsHolder(identity, claim);
-        spent("addClaim, 32 bytes", 1, 164_000); // the goal is 163,000
+        spent("addClaim, 32 bytes", 1, 163_000);
         vm.warp(NOW + 1);
         addAsHolder(identity, claimFor(address(identity)));
         spent("addClaim again, 32 bytes", 1, 71_000);

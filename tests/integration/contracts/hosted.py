@@ -34,6 +34,14 @@ async def issue(we: Ourselves, identities: Sequence[str]) -> Receipt:
 
 
 async def revoke(we: Ourselves, identities: Sequence[str]) -> Receipt:
+    """As the daemon does it: by an operator alone, and the identities are not told."""
+    return await we.evm.send(
+        we.issuer, "revokeBatch", [(identity, TOPIC, 0) for identity in identities], sender=we.operator
+    )
+
+
+async def revoke_noted(we: Ourselves, identities: Sequence[str]) -> Receipt:
+    """The same with a claim signer's leave, and each identity emits ClaimRemoved."""
     return await _send(we, "revokeHosted", "RevokeHosted", _ADDRESSES, list(identities))
 
 

@@ -13,7 +13,7 @@ from issuer.claims.rules import (
     onchain_id,
 )
 from scripts.anvil import CHAIN_ID
-from tests.integration.contracts.evm import Contract, Evm, ours
+from tests.integration.contracts.evm import Compiled, Contract, Evm, ours
 
 TOPIC = 0x434C0001
 MANAGEMENT, CLAIM = 1, 3
@@ -67,6 +67,18 @@ class Ourselves(msgspec.Struct, frozen=True):
 
 def claim_id(we: Ourselves, topic: int = TOPIC) -> bytes:
     return onchain_id(we.issuer.address, topic)
+
+
+async def with_claims_in_code(we: Ourselves, holder: LocalSigner) -> Contract:
+    """An identity whose implementation keeps every claim as code, however short."""
+    identity = ours("Identity")
+    implementation = await we.evm.deploy(identity, 0, sender=we.owner)
+    runtime = bytes.fromhex("363d3d373d3d3d363d73") + bytes.fromhex(implementation.address[2:])
+    runtime += bytes.fromhex("5af43d82803e903d91602b57fd5bf3")  # ERC-1167, then the arguments
+    runtime += bytes.fromhex(holder.address[2:]) + bytes.fromhex(we.issuer.address[2:])
+    creation = bytes([0x60, len(runtime)]) + bytes.fromhex("8060093d393df3") + runtime
+    clone = Compiled(tuple(each for each in identity.abi if each["type"] != "constructor"), creation)
+    return await we.evm.deploy(clone, sender=we.owner)
 
 
 async def set_up(evm: Evm) -> Ourselves:
