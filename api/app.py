@@ -22,6 +22,7 @@ from api.docs import document
 from api.edge import AccessLog, Drain, Headers, Measured
 from api.external import external_routes
 from api.health import health_routes, watch_port
+from api.reviews import review_routes
 from api.services import Services
 from api.subjects import subject_routes
 from api.webhooks import webhook_routes
@@ -70,7 +71,7 @@ def build_app(
         dependencies={"caller": Provide(provide_caller, sync_to_thread=False)},
         request_max_body_size=LARGEST_BODY,
         security=[{"bearer": []}],
-        route_handlers=[case_routes, claim_routes, external_routes, subject_routes],
+        route_handlers=[case_routes, claim_routes, external_routes, review_routes, subject_routes],
     )
     return Litestar(
         route_handlers=[*webhook_routes(services), v1, health_routes],

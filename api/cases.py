@@ -149,6 +149,14 @@ async def expire_case(
     return await _view(services, case)
 
 
+@post("/cases/{case_id:str}/cancel", summary="Give a case up", status_code=200, opt={SCOPE: "cases:write"})
+async def cancel_case(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> CaseView:
+    """Nothing comes of it any more, whatever the provider still says. 409 for a case that is decided or over."""
+    return await _view(services, await services.opener.cancel(inputs.row_id(case_id), caller.tenant_id))
+
+
 def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
     settings = services.settings
     asked = level(data.level)
@@ -201,5 +209,6 @@ case_routes = Router(
         list_case_claims,
         resume_case,
         expire_case,
+        cancel_case,
     ],
 )

@@ -7,11 +7,15 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from issuer.addresses import eip55
+from issuer.cases import reasons
+from issuer.cases.reasons import Audience
 from issuer.cases.rules import SUMMARIES, CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.claims.tables import Claim, ExternalClaim
 from issuer.history import History
 from issuer.providers.protocol import Session
+from issuer.reviews.store import seen
+from issuer.reviews.tables import Ruling
 
 Wallet = Annotated[
     str,
@@ -115,6 +119,68 @@ class RevokeClaim(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Why a claim is taken back. Stored; write no personal data into it."""
 
     reason: Annotated[str, Meta(description="1 to 200 printable characters.", examples=["sanctions-hit"])]
+
+
+class Second(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An operator's signature under somebody else's ruling."""
+
+    operator_id: Annotated[str, Meta(max_length=64)]
+    at: Annotated[datetime, Meta(tz=True, description="When it was signed, within ten minutes of now.")]
+    signature: Annotated[str, Meta(max_length=128, description="Ed25519, in hex.")]
+
+
+class Propose(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A person's act on a case, as `claimwright operator sign` prints it."""
+
+    id: Annotated[str, Meta(pattern="^rul_[0-9a-f]{32}$", description="Made by who proposes, because it is signed.")]
+    act: Annotated[str, Meta(description="approve, decline or lift.")]
+    reason: Annotated[str, Meta(description="A reason code.", examples=["evidence_accepted"])]
+    seen: Annotated[str, Meta(max_length=100, description="The case as it was looked at: `seen` of GET /v1/reviews.")]
+    operator_id: Annotated[str, Meta(max_length=64)]
+    at: Annotated[datetime, Meta(tz=True, description="When it was signed, within ten minutes of now.")]
+    signature: Annotated[str, Meta(max_length=128, description="Ed25519, in hex.")]
+
+
+class RulingView(msgspec.Struct, frozen=True, kw_only=True):
+    """`status`: proposed (waits for a second person), ready, applied, refused (`refusal` says why) or withdrawn."""
+
+    id: str
+    case_id: str
+    act: str
+    reason: str
+    status: str
+    refusal: str | None
+    proposed_by: str
+    proposed_at: datetime
+    seconded_by: str | None
+    seconded_at: datetime | None
+    provider_told: str | None
+
+
+class RulingList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[RulingView]
+
+
+class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
+    """A case that waits for a person. `seen` goes into what is signed, so that a ruling is about this state alone."""
+
+    case_id: str
+    level: str
+    status: str
+    provider: str
+    provider_ref: str | None
+    environment: str
+    reasons: list[str]
+    seen: str
+    since: datetime
+    ruling: RulingView | None
+
+
+class ReviewPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Oldest first. Hand `next_cursor` back as `cursor` for the next page; null is the end."""
+
+    items: list[ReviewView]
+    next_cursor: str | None
 
 
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,7 +333,7 @@ def case_view(case: Case, claims: list[Claim], decision: Decision | None, sessio
         provider=case.provider,
         provider_ref=case.check_ref,
         environment=case.environment,
-        reasons=case.reasons,
+        reasons=reasons.shown(case.reasons, Audience.DAPP),
         claims=[_case_claim_view(claim) for claim in claims],
         decision=None if decision is None else DecisionView(outcome=decision.outcome, decided_at=decision.decided_at),
         created_at=case.created_at,
@@ -313,6 +379,37 @@ def _case_claim_view(claim: Claim) -> CaseClaimView:
         block_number=claim.block_number,
         valid_until=claim.valid_until,
         revoked_tx_hash=claim.revoked_tx_hash,
+    )
+
+
+def ruling_view(row: Ruling) -> RulingView:
+    return RulingView(
+        id=row.id,
+        case_id=row.case_id,
+        act=row.act,
+        reason=row.reason,
+        status=row.status,
+        refusal=row.refusal,
+        proposed_by=row.proposed_by,
+        proposed_at=row.proposed_at,
+        seconded_by=row.seconded_by,
+        seconded_at=row.seconded_at,
+        provider_told=row.told,
+    )
+
+
+def review_view(case: Case, ruling: Ruling | None) -> ReviewView:
+    return ReviewView(
+        case_id=case.id,
+        level=case.level,
+        status=case.status,
+        provider=case.provider,
+        provider_ref=case.check_ref,
+        environment=case.environment,
+        reasons=reasons.shown(case.reasons, Audience.COMPLIANCE),
+        seen=seen(case),
+        since=case.updated_at,
+        ruling=None if ruling is None else ruling_view(ruling),
     )
 
 

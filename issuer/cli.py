@@ -20,7 +20,7 @@ COMMANDS = {
     "migrate": ("issuer.commands.store:migrate", "Bring the database to the newest version."),
     "deploy": ("issuer.commands.deploy:deploy", "Put the contracts on chain, or finish and check what is there."),
     "doctor": ("issuer.commands.doctor:doctor", "Check settings, store, chain and provider; say what to do."),
-    "case": ("issuer.commands.case:case", "List and show cases."),
+    "case": ("issuer.commands.case:case", "List, show, review and cancel cases."),
     "claim": ("issuer.commands.claim:claim", "List, show, revoke, renew and retry claims."),
     "event": ("issuer.commands.event:event", "List provider events, or handle one again."),
     "reconcile": (
@@ -32,6 +32,7 @@ COMMANDS = {
     "reseal": ("issuer.commands.reseal:reseal", "Seal what is kept under older data keys under the newest one."),
     "signer": ("issuer.commands.signer:signer", "The keys whose claims are accepted: list, add, limit, remove."),
     "stop": ("issuer.commands.stop:stop", "Stop issuing in an emergency, list stops, lift them."),
+    "operator": ("issuer.commands.operator:operator", "Make, list and revoke tokens of people who rule on cases."),
     "key": ("issuer.commands.key:key", "Make, list, rotate and revoke API keys."),
     "keystore": ("issuer.commands.keystore:keystore", "Make an encrypted chain key, or name one kept elsewhere."),
 }

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
@@ -25,7 +26,8 @@ from issuer.monitoring.pages import DaemonPages
 from issuer.monitoring.port import private_port
 from issuer.providers.registry import providers as open_providers
 from issuer.queue.open import open_queue
-from issuer.queue.port import INBOX, LANE
+from issuer.queue.port import INBOX, LANE, RULING
+from issuer.reviews.work import ReviewWorker
 from issuer.secrets import KeyRing
 from issuer.settings import DaemonSettings
 
@@ -54,19 +56,29 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
     try:
         if not await migrations.at_head(db):
             raise SettingsError("DATABASE_URL", "the store is not migrated; run `claimwright migrate`")
+        issuance = Issuance(
+            claim_issuers={room.chain_id: room.at.claim_issuer for room in rooms},
+            data_keys=shared.data_keys,
+            hosted_levels=shared.hosted_levels,
+        )
         cases = CaseWorker(
             db,
             queue,
             vendors,
             decision_keys=shared.decision_keys,
-            issuance=Issuance(
-                claim_issuers={room.chain_id: room.at.claim_issuer for room in rooms},
-                data_keys=shared.data_keys,
-                hosted_levels=shared.hosted_levels,
-            ),
+            issuance=issuance,
             identities=rooms.identities,
             wake=rooms.wake,
             silent_seconds=settings.silent_seconds,
+        )
+        reviews = ReviewWorker(
+            db,
+            vendors,
+            decision_keys=shared.decision_keys,
+            issuance=issuance,
+            identities=rooms.identities,
+            read_again=partial(cases.read_again, cause="lifted"),
+            wake=rooms.wake,
         )
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
@@ -74,8 +86,9 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         gc.freeze()  # what is loaded by now stays: looking for garbage in it would stop a wave of claims for 0.1 s
         pages = DaemonPages(db, queue, [room.sight for room in rooms], checks_per_day=settings.checks_per_day).pages()
         loops = [
-            queue.run({INBOX: cases.handle_event, LANE: rooms.ring}, stop),
+            queue.run({INBOX: cases.handle_event, LANE: rooms.ring, RULING: reviews.handle}, stop),
             every(SWEEP_SECONDS, cases.sweep, "sweep", stop),
+            every(SWEEP_SECONDS, reviews.sweep, "reviews", stop),
             *(loop for room in rooms for loop in room.loops()),
         ]
         async with private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages):

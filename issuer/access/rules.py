@@ -9,7 +9,9 @@ from issuer.errors import InvalidInput
 from issuer.secrets import Secret
 
 ADMIN = "*"
-SCOPES = frozenset({"cases:read", "cases:write", "claims:read", "claims:revoke", "subjects:read", ADMIN})
+SCOPES = frozenset(
+    {"cases:read", "cases:write", "cases:review", "claims:read", "claims:revoke", "subjects:read", ADMIN}
+)
 KEY_BYTES = 32
 NAME_LENGTH = 100
 _KEY = re.compile(r"cwk_[A-Za-z0-9_-]{43}")

@@ -1,4 +1,4 @@
-"""Every query on API keys. Nothing here commits."""
+"""Every query on API keys and operators. Nothing here commits."""
 
 import hmac
 from datetime import datetime
@@ -6,8 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer.access import rules
-from issuer.access.tables import ApiKey
+from issuer.access import operators, rules
+from issuer.access.tables import ApiKey, Operator
 from issuer.errors import Conflict, NotFound
 from issuer.ids import new_id
 from issuer.secrets import Secret
@@ -71,3 +71,48 @@ async def rotate_key(
         raise Conflict("a revoked key cannot be rotated; make a new one")
     old.revoked_at = now
     return await create_key(session, old.name, old.scopes, now, tenant_id)
+
+
+async def create_operator(
+    session: AsyncSession, name: str, now: datetime, tenant_id: str = "default"
+) -> tuple[Operator, Secret]:
+    """The row and the token, which nobody can read again. Raises `InvalidInput`, `Conflict` for a name once used."""
+    named = sa.select(Operator.id).where(Operator.tenant_id == tenant_id, Operator.name == rules.checked_name(name))
+    if await session.scalar(named) is not None:
+        raise Conflict(f"there is, or was, an operator called {name}; a name is never used twice")
+    operator_id = new_id("opr")
+    token = operators.new_token(operator_id)
+    row = Operator(
+        id=operator_id,
+        tenant_id=tenant_id,
+        name=name,
+        public_key=operators.signer_of(token).public_key,
+        created_at=now,
+    )
+    session.add(row)
+    await session.flush()
+    return row, token
+
+
+async def list_operators(session: AsyncSession, tenant_id: str = "default") -> list[Operator]:
+    """Oldest first, revoked ones included."""
+    return list(await session.scalars(sa.select(Operator).where(Operator.tenant_id == tenant_id).order_by(Operator.id)))
+
+
+async def get_operator(session: AsyncSession, operator_id: str, tenant_id: str = "default") -> Operator:
+    """Raises `NotFound`."""
+    row: Operator | None = await session.scalar(
+        sa.select(Operator).where(Operator.id == operator_id, Operator.tenant_id == tenant_id)
+    )
+    if row is None:
+        raise NotFound("no such operator")
+    return row
+
+
+async def revoke_operator(
+    session: AsyncSession, operator_id: str, now: datetime, tenant_id: str = "default"
+) -> Operator:
+    """What the person signs from now on counts no more; what was signed before stays. Raises `NotFound`."""
+    row = await get_operator(session, operator_id, tenant_id)
+    row.revoked_at = row.revoked_at or now
+    return row

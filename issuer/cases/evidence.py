@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
 from issuer.cases import rules
-from issuer.cases.levels import LEVELS, Level, Policy
+from issuer.cases.levels import LEVELS, Policy
 from issuer.cases.rules import CaseStatus, Standing, Verdict
 from issuer.cases.tables import Case, Decision
 from issuer.claims import queueing, succession
@@ -21,6 +21,7 @@ from issuer.providers.protocol import Reading
 from issuer.secrets import KeyRing
 
 DECISION_MAC = "decision"
+LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
 SETTLED = frozenset({CaseStatus.APPROVED, CaseStatus.DECLINED})
 
 
@@ -115,7 +116,7 @@ async def apply(
         case.redacted_at = case.redacted_at or at
         revokes = level is not None and level.on_redaction == "revoke"
         only = None if revokes else frozenset({ClaimStatus.QUEUED})
-        await _take_back(session, case, at=at, cause="redacted", only=only)
+        await take_back(session, case, at=at, cause="redacted", only=only)
     if verdict.target is None:
         return verdict
     source = case.status
@@ -124,23 +125,42 @@ async def apply(
     decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
     history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
     if verdict.target in SETTLED:
-        decision = await _seal(session, case, reading, level, keys)
+        decision = await seal(
+            session,
+            case,
+            case.status,
+            provider_status=reading.status,
+            decided_at=reading.decided_at or reading.evidence_at,
+            read_at=reading.read_at,
+            keys=keys,
+        )
         if verdict.target is CaseStatus.APPROVED and level is not None:
             await queueing.queue_claims(session, case, decision, level.policy(), issuance, identities, at=at)
         else:
-            await _take_back(session, case, at=at, cause=cause)
+            await take_back(session, case, at=at, cause=cause)
     return verdict
 
 
-async def _seal(session: AsyncSession, case: Case, reading: Reading, level: Level | None, keys: KeyRing) -> Decision:
+async def seal(
+    session: AsyncSession,
+    case: Case,
+    outcome: str,
+    *,
+    provider_status: str,
+    decided_at: datetime,
+    read_at: datetime,
+    keys: KeyRing,
+) -> Decision:
+    """A decision under the level's policy of now, with the MAC that only a daemon can make."""
+    level = LEVELS.get(case.level)
     decision = Decision(
         id=new_id("dec"),
         tenant_id=case.tenant_id,
         case_id=case.id,
-        outcome=case.status,
-        provider_status=reading.status,
-        decided_at=reading.decided_at or reading.evidence_at,
-        read_at=reading.read_at,
+        outcome=outcome,
+        provider_status=provider_status,
+        decided_at=decided_at,
+        read_at=read_at,
         policy=None if level is None else msgspec.json.encode(level.policy()).decode(),
     )
     decision.mac = keys.mac(DECISION_MAC, decision_message(case, decision))
@@ -149,10 +169,41 @@ async def _seal(session: AsyncSession, case: Case, reading: Reading, level: Leve
     return decision
 
 
-async def _take_back(
-    session: AsyncSession, case: Case, *, at: datetime, cause: str, only: frozenset[ClaimStatus] | None = None
+async def take_back(
+    session: AsyncSession,
+    case: Case,
+    *,
+    at: datetime,
+    cause: str,
+    only: frozenset[ClaimStatus] | None = None,
+    detail: Mapping[str, str] | None = None,
 ) -> None:
+    """Whatever claims the case backs, whatever state they are in; `only` those in some states."""
     own = await claims.of_case_locked(session, case.id)
     await succession.take_back(
-        session, [claim for claim in own if only is None or claim.status in only], at=at, cause=cause
+        session,
+        [claim for claim in own if only is None or claim.status in only],
+        at=at,
+        cause=cause,
+        detail=dict(detail or {}),
     )
+
+
+async def vetoed(session: AsyncSession, case_ids: Collection[str], keys: KeyRing) -> set[str]:
+    """Those of these cases in which a person took something back, and no person lifted that since.
+
+    A lift counts if a daemon sealed it: what the API may write to the history cannot stand for one.
+    """
+    taken = await claims.taken_by_person(session, case_ids)
+    if taken:
+        statement = sa.select(Case, Decision).join(Decision, Decision.case_id == Case.id)
+        lifts = statement.where(Case.id.in_(taken), Decision.outcome == LIFTED).order_by(Decision.id)
+        for case, decision in await session.execute(lifts):
+            if is_proved(case, decision, keys) and _moment(decision.id) > _moment(taken.get(case.id, "")):
+                taken.pop(case.id, None)
+    return set(taken)
+
+
+def _moment(row_id: str) -> str:
+    """Ids sort by time behind their prefix."""
+    return row_id.partition("_")[2]

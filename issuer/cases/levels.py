@@ -42,7 +42,8 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
     `providers` in the order of preference, empty for any; `templates` by provider and environment. Without a template
     there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
-    configured ones. `on_redaction`: what becomes of claims when the provider's record is erased.
+    configured ones. `on_redaction`: what becomes of claims when the provider's record is erased. `review`: how
+    many people it takes to approve a case by hand.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     templates: Mapping[str, Mapping[str, str]] = {}
     default_template: bool = False
     on_redaction: Literal["keep", "revoke"] = "keep"
+    review: Literal["one", "two"] = "two"
 
     def policy(self) -> Policy:
         version = sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
@@ -82,6 +84,7 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     templates: dict[str, dict[str, Annotated[str, Meta(min_length=1, max_length=200)]]] = {}
     default_template: bool = False
     on_redaction: Literal["keep", "revoke"] = "keep"
+    review: Literal["one", "two"] = "two"
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -142,6 +145,7 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         templates=row.templates,
         default_template=row.default_template,
         on_redaction=row.on_redaction,
+        review=row.review,
     )
 
 

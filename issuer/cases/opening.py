@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 import msgspec
+import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
-from issuer.cases import challenges, store
+from issuer.cases import challenges, rules, store
 from issuer.cases.challenges import Proof
 from issuer.cases.rules import OPEN, CaseStatus
 from issuer.cases.tables import Case, CaseRequest
@@ -35,6 +36,8 @@ from issuer.ids import new_id
 from issuer.inbox.store import wake_unknown
 from issuer.providers.protocol import Outcome, Provider, Session, StartCheck
 from issuer.queue.port import Queue
+
+log = structlog.get_logger(__name__)
 
 KEY_LIFE = timedelta(minutes=45)  # Persona keeps a key for an hour at least; past that a repeat could open a second
 CLOCK_SLACK = timedelta(minutes=2)
@@ -136,6 +139,26 @@ class Opener:
         if case.check_ref is None:
             raise Conflict("the case has no check yet; resume it first")
         await self._provider(case).expire(case.check_ref)
+        return case
+
+    async def cancel(self, case_id: str, tenant_id: str) -> Case:
+        """The case is over, whatever the provider still says; its check is closed if the provider can be reached.
+
+        Raises `NotFound`, and `IllegalMove` for a case that is decided or over.
+        """
+        now = self._clock()
+        async with self._db.write() as session:
+            await store.get(session, case_id, tenant_id)
+            case = await store.locked(session, case_id)
+            source = case.status
+            case.status = rules.move(CaseStatus(source), CaseStatus.CANCELLED)
+            case.updated_at = now
+            history.record(session, case_id=case.id, at=now, source=source, target=case.status, cause="request")
+        if case.check_ref is not None:
+            try:
+                await self._provider(case).expire(case.check_ref)
+            except ProviderError as error:
+                log.warning("cancelled_check_left_open", case_id=case.id, error_code=error.code)
         return case
 
     async def _insert(self, new: NewCase, request: Request | None) -> Case:

@@ -40,7 +40,7 @@ MOVES: dict[CaseStatus, frozenset[CaseStatus]] = {
     S.FAILED: _DECIDED_NEXT,
     S.EXPIRED: _DECIDED_NEXT | {S.STARTED},
     S.CANCELLED: frozenset(),
-    S.REVOKED: frozenset(),
+    S.REVOKED: frozenset({S.APPROVED, S.DECLINED}),  # once a person has lifted it
 }
 
 SUMMARIES: dict[CaseStatus, str] = {

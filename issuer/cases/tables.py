@@ -46,6 +46,7 @@ class Case(Base):
         sa.Index("ix_cases_wallet", "tenant_id", "wallet", "id"),
         sa.Index("ix_cases_reference", "tenant_id", "reference", "id"),
         sa.Index("ix_cases_status", "status", "next_check_at"),
+        sa.Index("ix_cases_queue", "tenant_id", "status", "id"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, metrics
-from issuer.cases import ownership
+from issuer.cases import evidence, ownership
 from issuer.cases.evidence import is_proved, locked_backing, policy_of
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
@@ -96,7 +96,7 @@ class Issues:
                 return False
             case_ids = [case.id for _, case in rows]
             decisions = await store.newest_decisions(session, case_ids)
-            vetoed = await store.vetoed(session, case_ids)
+            vetoed = await evidence.vetoed(session, case_ids, self._decision_keys)
         proved: list[Claim] = []
         unproved: list[Claim] = []
         for claim, case in rows:
@@ -234,7 +234,7 @@ class Issues:
         case_ids = {item.claim.case_id for item, _ in carried.values()}
         if await locked_backing(session, case_ids) != case_ids:
             raise Changed("a case moved while its claim was being signed")
-        if await store.vetoed(session, case_ids):
+        if await evidence.vetoed(session, case_ids, self._decision_keys):
             raise Changed("a person took a case back while its claim was being signed")
         claims = await store.locked(session, list(carried))
         if any(claim.status != ClaimStatus.QUEUED for claim in claims):

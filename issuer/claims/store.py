@@ -384,16 +384,18 @@ async def to_revoke(session: AsyncSession, chain_id: int, *, now: datetime, limi
     return list(await session.scalars(statement))
 
 
-async def vetoed(session: AsyncSession, case_ids: Collection[str]) -> set[str]:
-    """Cases in which a person took something back.
+async def taken_by_person(session: AsyncSession, case_ids: Collection[str]) -> dict[str, str]:
+    """Cases in which a person took something back, with the id of the newest history row of it.
 
     Read from the history, which the API's database role can add to but not change: a person's word cannot be unsaid
     by whoever takes over the process that faces the internet.
     """
-    statement = sa.select(history.History.case_id).where(
-        history.History.case_id.in_(case_ids), history.History.cause == history.PERSON
+    statement = (
+        sa.select(history.History.case_id, sa.func.max(history.History.id))
+        .where(history.History.case_id.in_(case_ids), history.History.cause == history.PERSON)
+        .group_by(history.History.case_id)
     )
-    return set(await session.scalars(statement))
+    return {row[0]: row[1] for row in await session.execute(statement)}
 
 
 async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> dict[str, Decision]:

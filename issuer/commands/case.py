@@ -1,5 +1,8 @@
 """`claimwright case`."""
 
+from collections.abc import Callable
+from contextlib import aclosing as closing
+
 import click
 import msgspec
 
@@ -8,15 +11,29 @@ from issuer.cases import store as cases
 from issuer.cases.rules import SUMMARIES, CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import store as claims
+from issuer.clock import now
 from issuer.commands.claim import claim_row
 from issuer.commands.common import as_json, limited, run, show, show_one, store
+from issuer.commands.operator import signer_here
+from issuer.ids import new_id
+from issuer.queue.open import open_queue
+from issuer.queue.port import RULING
+from issuer.reviews import store as reviews
+from issuer.reviews.rules import PROPOSE, SECOND, Act, RulingStatus, Terms
+from issuer.reviews.tables import Ruling
 
 TENANT = "default"
 
 
+def ruled(command: Callable[..., None]) -> Callable[..., None]:
+    """What every act of a person is given with."""
+    command = click.option("--seen", help="The case as you looked at it; default: as it is now.")(command)
+    return click.option("--reason", required=True, help="A reason code; docs/review.md lists them.")(command)
+
+
 @click.group()
 def case() -> None:
-    """List and show cases."""
+    """List and show cases, and rule on them."""
 
 
 @case.command("list")
@@ -40,24 +57,135 @@ def list_(wallet: str | None, reference: str | None, status: str | None, limit: 
 @click.argument("case_id")
 @as_json
 def show_(case_id: str, as_json: bool) -> None:
-    """One case with its claims and everything that ever moved it."""
+    """One case with its claims, what people ruled, and everything that ever moved it."""
 
-    async def read() -> tuple[dict[str, object], list[dict[str, object]], list[dict[str, object]]]:
+    async def read() -> dict[str, list[dict[str, object]]]:
         async with store() as db, db.read() as session:
             row = _row(await cases.get(session, case_id, TENANT))
-            backed = (await claims.of_cases(session, [case_id]))[case_id]
-            moves = await history.of_case(session, case_id)
-            return row, [claim_row(one) for one in backed], [_move(move) for move in moves]
+            return {
+                "case": [row],
+                "claims": [claim_row(one) for one in (await claims.of_cases(session, [case_id]))[case_id]],
+                "rulings": [_ruling(one) for one in await reviews.of_case(session, case_id)],
+                "timeline": [_move(move) for move in await history.of_case(session, case_id)],
+            }
 
-    row, backed, moves = run(read())
+    found = run(read())
+    (row,) = found.pop("case")
     if as_json:
-        click.echo(msgspec.json.encode({**row, "claims": backed, "timeline": moves}).decode())
+        click.echo(msgspec.json.encode({**row, **found}).decode())
         return
     show_one(row, as_json=False)
-    click.echo()
-    show(backed, as_json=False, empty="no claims")
-    click.echo()
-    show(moves, as_json=False, empty="no moves")
+    for name, rows in found.items():
+        click.echo()
+        show(rows, as_json=False, empty=f"no {name}")
+
+
+@case.command()
+@limited
+@as_json
+def queue(limit: int, as_json: bool) -> None:
+    """Cases that wait for a person, oldest first, and the rulings that wait for a second one."""
+
+    async def read() -> list[dict[str, object]]:
+        async with store() as db, db.read() as session:
+            return [_waiting(row, ruling) for row, ruling in await reviews.waiting(session, limit=limit)]
+
+    show(run(read()), as_json=as_json, empty="nothing waits for a person")
+
+
+@case.command()
+@click.argument("case_id")
+@ruled
+@as_json
+def approve(case_id: str, reason: str, seen: str | None, as_json: bool) -> None:
+    """Approve CASE_ID by hand. Unless its level says otherwise a second person must agree (`case second`)."""
+    show_one(_ruling(run(_propose(case_id, Act.APPROVE, reason, seen))), as_json=as_json)
+
+
+@case.command()
+@click.argument("case_id")
+@ruled
+@as_json
+def decline(case_id: str, reason: str, seen: str | None, as_json: bool) -> None:
+    """Decline CASE_ID, and take its claims back. No provider event undoes that; `case lift` does."""
+    show_one(_ruling(run(_propose(case_id, Act.DECLINE, reason, seen))), as_json=as_json)
+
+
+@case.command()
+@click.argument("case_id")
+@ruled
+@as_json
+def lift(case_id: str, reason: str, seen: str | None, as_json: bool) -> None:
+    """Take a person's decline or revocation of CASE_ID back: the provider is asked again. Needs a second person."""
+    show_one(_ruling(run(_propose(case_id, Act.LIFT, reason, seen))), as_json=as_json)
+
+
+@case.command()
+@click.argument("ruling_id")
+@as_json
+def second(ruling_id: str, as_json: bool) -> None:
+    """Agree with RULING_ID, which somebody else proposed."""
+
+    async def agree() -> Ruling:
+        signer = signer_here()
+        async with store() as db, closing(open_queue(db)) as jobs, db.write() as session:
+            proposed = await reviews.locked(session, ruling_id, TENANT)
+            half = reviews.terms_of(proposed).sign(SECOND, signer, now())
+            row = await reviews.second(session, ruling_id, half, at=now())
+            await jobs.enqueue(session, RULING, [row.id])
+            return row
+
+    show_one(_ruling(run(agree())), as_json=as_json)
+
+
+@case.command()
+@click.argument("ruling_id")
+@as_json
+def withdraw(ruling_id: str, as_json: bool) -> None:
+    """Let nothing come of RULING_ID, which waits for a second person."""
+
+    async def take() -> Ruling:
+        async with store() as db, db.write() as session:
+            return await reviews.withdraw(session, ruling_id, at=now())
+
+    show_one(_ruling(run(take())), as_json=as_json)
+
+
+async def _propose(case_id: str, act: Act, reason: str, seen: str | None) -> Ruling:
+    signer = signer_here()
+    async with store() as db, closing(open_queue(db)) as jobs, db.write() as session:
+        shown = seen or reviews.seen(await cases.get(session, case_id, TENANT))
+        terms = Terms(id=new_id("rul"), case_id=case_id, act=act, reason=reason, seen=shown)
+        row = await reviews.propose(session, terms, terms.sign(PROPOSE, signer, now()), at=now())
+        if row.status == RulingStatus.READY:
+            await jobs.enqueue(session, RULING, [row.id])
+        return row
+
+
+def _ruling(row: Ruling) -> dict[str, object]:
+    return {
+        "id": row.id,
+        "case": row.case_id,
+        "act": row.act,
+        "reason": row.reason,
+        "status": str(row.status),
+        "proposed_by": row.proposed_by,
+        "seconded_by": row.seconded_by,
+        "refusal": row.refusal,
+        "told": row.told,
+    }
+
+
+def _waiting(row: Case, ruling: Ruling | None) -> dict[str, object]:
+    return {
+        "case": row.id,
+        "level": row.level,
+        "since": row.updated_at,
+        "seen": reviews.seen(row),
+        "ruling": None if ruling is None else ruling.id,
+        "act": None if ruling is None else ruling.act,
+        "proposed_by": None if ruling is None else ruling.proposed_by,
+    }
 
 
 def _row(row: Case) -> dict[str, object]:
@@ -71,6 +199,8 @@ def _row(row: Case) -> dict[str, object]:
         "provider": row.provider,
         "environment": row.environment,
         "check": row.check_ref,
+        "reasons": row.reasons,
+        "seen": reviews.seen(row),
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

@@ -32,9 +32,11 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "inbox_events": ((READ, ADD, CHANGE), (READ, CHANGE)),
     "jobs": ((), ()),  # the embedded queue's, unused here
     "lanes": ((), (READ, ADD, CHANGE)),
+    "operators": ((READ,), (READ,)),
     "reconciled_blocks": ((), (READ, ADD, CHANGE)),
     "refusal_counts": ((READ, ADD, CHANGE), (READ,)),
     "refusals": ((READ, ADD, DROP), (READ,)),
+    "rulings": ((READ, ADD, CHANGE), (READ, CHANGE)),
     "stop_lifts": ((), (READ, ADD)),
     "stops": ((), (READ, ADD)),
     "subject_wallets": ((READ, ADD), (READ,)),

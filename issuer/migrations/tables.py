@@ -9,6 +9,7 @@ import issuer.history
 import issuer.inbox.tables
 import issuer.queue.tables
 import issuer.reconcile.tables
+import issuer.reviews.tables
 import issuer.stops.tables  # noqa: F401 - imported so that their tables are known
 from issuer.db import Base
 

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 INBOX = "inbox"  # key: inbox event id; read the provider and move the case
 LANE = "lane"  # key: chain id; there is something to sign or send
+RULING = "ruling"  # key: ruling id; a person's act on a case is ready
 
 Handler = Callable[[str], Awaitable[None]]
 

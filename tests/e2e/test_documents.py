@@ -12,7 +12,7 @@ import pytest
 
 from scripts.dev import facts
 from scripts.stack import rpc
-from tests.e2e.rig import Rig
+from tests.e2e.rig import Rig, until
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -84,3 +84,36 @@ async def test_the_commands_of_the_operator(rig: Rig, tmp_path: Path) -> None:
     first = (tmp_path / "deployment.json").read_text()
     await shell("claimwright deploy; claimwright migrate", **env)
     assert (tmp_path / "deployment.json").read_text() == first
+
+
+async def test_a_case_in_review_is_approved_by_two_people_and_persona_is_told(rig: Rig) -> None:
+    """As docs/review.md says, through every process."""
+    env = {**rig.operator_environment(), "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    (commands,) = blocks("docs/review.md", "operator")
+    await shell(commands, **env)
+    tokens = [
+        json.loads(await shell(f"claimwright operator new {name} --json", **env))["token"] for name in ("Ben", "Cleo")
+    ]
+    case = await rig.open_case()
+    await rig.simulate(case["provider_ref"], "start_inquiry", "complete_inquiry", "mark_for_review_inquiry")
+
+    async def in_review() -> bool | None:
+        return (await rig.case(case["id"]))["status"] == "in_review" or None
+
+    await until(in_review, 15, rig.tail)
+    (waiting,) = [
+        each for each in json.loads(await shell("claimwright case queue --json", **env)) if each["case"] == case["id"]
+    ]
+    approve = f"claimwright case approve {case['id']} --reason evidence_accepted --seen '{waiting['seen']}' --json"
+    ruling = json.loads(await shell(approve, **env, CLAIMWRIGHT_OPERATOR_TOKEN=tokens[0]))
+    await shell(f"claimwright case second {ruling['id']}", **env, CLAIMWRIGHT_OPERATOR_TOKEN=tokens[1])
+    await rig.until_claim(case["id"], "confirmed")
+    assert await rig.is_verified(case["wallet"])
+
+    async def told() -> bool | None:
+        shown = json.loads(await shell(f"claimwright case show {case['id']} --json", **env))
+        return shown["rulings"][0]["told"] == "told" or None
+
+    await until(told, 15, rig.tail)
+    inquiry = (await rig.persona.get(f"/api/v1/inquiries/{case['provider_ref']}")).json()
+    assert inquiry["data"]["attributes"]["status"] == "approved"

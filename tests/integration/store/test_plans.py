@@ -71,7 +71,7 @@ QUESTIONS: dict[str, Ask] = {
     "standing_for": lambda session, claims, *_: store.standing_for(session, claims),
     "waiting_for": lambda session, claims, *_: store.waiting_for(session, claims[0].identity, "7", CHAIN_ID),
     "was_ever_signed": lambda session, claims, *_: store.was_ever_signed(session, claims[0].identity, "7", CHAIN_ID),
-    "vetoed": lambda session, claims, *_: store.vetoed(session, [claim.case_id for claim in claims]),
+    "taken_by_person": lambda session, claims, *_: store.taken_by_person(session, [claim.case_id for claim in claims]),
     "newest_decisions": lambda session, claims, *_: store.newest_decisions(
         session, [claim.case_id for claim in claims]
     ),

@@ -15,7 +15,13 @@ ROW = re.compile(r"^\| `([A-Z_]+)` \|([^|]*)\|([^|]*)\| (.+) \|$", re.MULTILINE)
 PAGE = {match[1]: match for match in ROW.finditer((ROOT / "docs/settings.md").read_text(encoding="utf-8"))}
 LETTERS = {"A": (ApiSettings,), "D": (DaemonSettings, ChainSettings), "X": (DeploySettings,), "S": (StoreSettings,)}
 # Read by a command or a script, not through a settings type.
-OTHERS = {"CLAIMWRIGHT_KEYSTORE_PASSWORD", "CLAIMWRIGHT_SKIP_CHROMIUM", "TEST_DATABASE_URL", "PYTHON"}
+OTHERS = {
+    "CLAIMWRIGHT_KEYSTORE_PASSWORD",
+    "CLAIMWRIGHT_OPERATOR_TOKEN",
+    "CLAIMWRIGHT_SKIP_CHROMIUM",
+    "TEST_DATABASE_URL",
+    "PYTHON",
+}
 
 
 def fields(kinds) -> dict[str, msgspec.structs.FieldInfo]:
