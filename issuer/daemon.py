@@ -10,10 +10,13 @@ import re
 import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import structlog
 
 from issuer import crashpoint, migrations
+from issuer.audit.rules import AuditKey
+from issuer.audit.work import Auditor
 from issuer.cases import levels
 from issuer.cases.levels import LEVELS
 from issuer.cases.work import CaseWorker
@@ -34,6 +37,7 @@ from issuer.settings import DaemonSettings
 log = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 3.0
+AUDIT_SECONDS = 10.0
 SWITCH_SECONDS = 0.0005  # a thread that waits for SQLite comes back within this, however busy the loop is
 
 
@@ -80,6 +84,11 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             read_again=partial(cases.read_again, cause="lifted"),
             wake=rooms.wake,
         )
+        auditor = Auditor(
+            db,
+            None if settings.audit_key is None else AuditKey.parse(settings.audit_key),
+            Path(settings.audit_anchor) if settings.audit_anchor else None,
+        )
         for room in rooms:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
         sys.setswitchinterval(SWITCH_SECONDS)
@@ -89,6 +98,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             queue.run({INBOX: cases.handle_event, LANE: rooms.ring, RULING: reviews.handle}, stop),
             every(SWEEP_SECONDS, cases.sweep, "sweep", stop),
             every(SWEEP_SECONDS, reviews.sweep, "reviews", stop),
+            every(AUDIT_SECONDS, auditor.step, "audit", stop),
             *(loop for room in rooms for loop in room.loops()),
         ]
         async with private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages):

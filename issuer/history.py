@@ -13,13 +13,17 @@ from issuer.db import Base
 from issuer.ids import new_id
 
 PERSON = "person"  # the cause of every move that a person made
+BY_PERSON = sa.text("cause = 'person'")  # as its index says it, so that the index is used
 
 
 class History(Base):
     """`cause` is a short stable word (`provider`, `person`, `chain`, `sweep` …); `detail` holds ids and hashes only."""
 
     __tablename__ = "history"
-    __table_args__ = (sa.Index("ix_history_case", "case_id", "id"),)
+    __table_args__ = (
+        sa.Index("ix_history_case", "case_id", "id"),
+        sa.Index("ix_history_person", "id", sqlite_where=BY_PERSON, postgresql_where=BY_PERSON),
+    )
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))

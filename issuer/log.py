@@ -24,7 +24,7 @@ KEYS = frozenset({
     "event", "level", "timestamp", "role", "where", "error_code", "reason", "result", "status", "request_id",
     "case_id", "claim_id", "event_id", "tx_hash", "chain_id", "lane", "nonce", "attempt", "provider", "environment",
     "duration_ms", "count", "port", "pid", "path", "method", "step", "job", "job_key", "endpoint",
-    "ruling_id",
+    "ruling_id", "seq", "hash",
 })  # fmt: skip
 LONGEST_VALUE = 200
 

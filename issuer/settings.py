@@ -136,6 +136,8 @@ class DaemonSettings(Settings, frozen=True, kw_only=True):
     data_keys: Secret = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS")
     hosted_levels: str = msgspec.field(name="CLAIMWRIGHT_HOSTED_LEVELS", default="")
     batch_size: Annotated[int, Meta(ge=1, le=200)] = msgspec.field(name="CLAIMWRIGHT_BATCH_SIZE", default=200)
+    audit_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_AUDIT_KEY", default=None)
+    audit_anchor: str = msgspec.field(name="CLAIMWRIGHT_AUDIT_ANCHOR_FILE", default="")
     crash_at: str | None = msgspec.field(name="CLAIMWRIGHT_CRASH_AT", default=None)
     chains: tuple[ChainSettings, ...] = msgspec.field(name="chains", default=())  # filled in by `load`
 
@@ -178,6 +180,14 @@ class ListedChains(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that go over the chains, one after the other."""
 
     chain_ids: tuple[Positive, ...] = msgspec.field(name=_CHAIN_ID)
+
+
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`claimwright audit` and `case evidence`."""
+
+    audit_key: Secret | None = msgspec.field(name="CLAIMWRIGHT_AUDIT_KEY", default=None)
+    audit_anchor: str = msgspec.field(name="CLAIMWRIGHT_AUDIT_ANCHOR_FILE", default="")
+    data_keys: Secret | None = msgspec.field(name="CLAIMWRIGHT_DATA_KEYS", default=None)
 
 
 class SealingSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,6 +70,7 @@ class Stack:
         self.persona_api_key = f"persona_sandbox_{secrets.token_hex(20)}"
         self.webhook_secret = f"wbhsec_{uuid.uuid4()}"
         self.private = [f"1:{secrets.token_hex(32)}", f"1:{secrets.token_hex(32)}"]  # decision keys, data keys
+        self.audit_key = secrets.token_hex(32)
         self._passwords = {name: secrets.token_hex(16) for name in ("deployer", "sender", "claim_signer")}
         self._addresses: dict[str, str] = {}
         self._on_change = on_change
@@ -113,7 +114,7 @@ class Stack:
         return [
             *self._passwords.values(),
             *(key.partition(":")[2] for key in self.private),
-            *(self.api_key, self.persona_api_key, self.webhook_secret),
+            *(self.api_key, self.persona_api_key, self.webhook_secret, self.audit_key),
             *(value for name, value in self.vendor.items() if name in secret_variables(self.provider)),
         ]
 
@@ -242,6 +243,8 @@ class Stack:
             "CLAIMWRIGHT_DEPLOYMENT_FILE": str(self.directory / "deployment.json"),
             "CLAIMWRIGHT_DECISION_KEYS": self.private[0],
             "CLAIMWRIGHT_DATA_KEYS": self.private[1],
+            "CLAIMWRIGHT_AUDIT_KEY": self.audit_key,
+            "CLAIMWRIGHT_AUDIT_ANCHOR_FILE": str(self.directory / "audit-heads.jsonl"),
             "CLAIMWRIGHT_SENDER_KEYSTORE": str(self._keystore("sender")),
             "CLAIMWRIGHT_SENDER_PASSWORD": self._passwords["sender"],
             "CLAIMWRIGHT_CLAIM_SIGNER_KEYSTORE": str(self._keystore("claim_signer")),

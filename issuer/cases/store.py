@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case, CaseRequest, CheckDay, Subject, SubjectWallet
+from issuer.cases.tables import Case, CaseRequest, CheckDay, Decision, Subject, SubjectWallet
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.errors import NotFound
@@ -184,3 +184,8 @@ async def count_start(session: AsyncSession, case: Case) -> None:
         .where(Case.id == case.id, Case.start_attempt == case.start_attempt, Case.check_ref.is_(None))
         .values(start_attempt=case.start_attempt + 1)
     )
+
+
+async def decisions_of(session: AsyncSession, case_id: str) -> list[Decision]:
+    """Oldest first."""
+    return list(await session.scalars(sa.select(Decision).where(Decision.case_id == case_id).order_by(Decision.id)))

@@ -7,13 +7,15 @@ import click
 import msgspec
 
 from issuer import history
+from issuer.audit import bundle
+from issuer.audit.rules import AuditKey
 from issuer.cases import store as cases
 from issuer.cases.rules import SUMMARIES, CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import store as claims
 from issuer.clock import now
 from issuer.commands.claim import claim_row
-from issuer.commands.common import as_json, limited, run, show, show_one, store
+from issuer.commands.common import as_json, limited, run, settings, show, show_one, store
 from issuer.commands.operator import signer_here
 from issuer.ids import new_id
 from issuer.queue.open import open_queue
@@ -21,6 +23,8 @@ from issuer.queue.port import RULING
 from issuer.reviews import store as reviews
 from issuer.reviews.rules import PROPOSE, SECOND, Act, RulingStatus, Terms
 from issuer.reviews.tables import Ruling
+from issuer.secrets import KeyRing
+from issuer.settings import AuditSettings
 
 TENANT = "default"
 
@@ -78,6 +82,24 @@ def show_(case_id: str, as_json: bool) -> None:
     for name, rows in found.items():
         click.echo()
         show(rows, as_json=False, empty=f"no {name}")
+
+
+@case.command()
+@click.argument("case_id")
+def evidence(case_id: str) -> None:
+    """Everything that proves CASE_ID, signed with the audit key; `claimwright audit bundle` verifies it.
+
+    With CLAIMWRIGHT_DATA_KEYS it opens the commitments that are on chain: give it only to who may know.
+    """
+    here = settings(AuditSettings)
+    key = None if here.audit_key is None else AuditKey.parse(here.audit_key)
+    data_keys = None if here.data_keys is None else KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", here.data_keys)
+
+    async def read() -> bundle.Signed:
+        async with store() as db, db.read() as session:
+            return bundle.sign(await bundle.gather(session, case_id, TENANT, data_keys), key)
+
+    click.echo(msgspec.json.encode(run(read())).decode())
 
 
 @case.command()

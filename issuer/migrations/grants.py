@@ -19,6 +19,8 @@ ALL = (READ, ADD, CHANGE, DROP)
 TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "alembic_version": ((READ,), (READ,)),
     "api_keys": ((READ,), ()),
+    "audit_entries": ((), (READ, ADD)),
+    "audit_heads": ((), (READ, ADD)),
     "attempts": ((), (READ, ADD, CHANGE)),
     "case_requests": ((READ, ADD), (READ,)),
     "cases": ((READ, ADD, CHANGE), (READ, CHANGE)),

@@ -1,6 +1,7 @@
 """Every table of the house, so that `metadata` is whole wherever it is read."""
 
 import issuer.access.tables
+import issuer.audit.tables
 import issuer.cases.challenges
 import issuer.cases.tables
 import issuer.chain.tables

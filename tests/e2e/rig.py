@@ -116,6 +116,8 @@ class Rig(Stack):
             "CLAIMWRIGHT_RPC_URL": self.rpc_url,
             "CLAIMWRIGHT_DECISION_KEYS": self.private[0],
             "CLAIMWRIGHT_DATA_KEYS": self.private[1],
+            "CLAIMWRIGHT_AUDIT_KEY": self.audit_key,
+            "CLAIMWRIGHT_AUDIT_ANCHOR_FILE": str(self.directory / "audit-heads.jsonl"),
             "PERSONA_WEBHOOK_SECRET": self.webhook_secret,
             "CLAIMWRIGHT_DEPLOYER_KEYSTORE": str(self._keystore("deployer")),
             "CLAIMWRIGHT_DEPLOYER_PASSWORD": self._passwords["deployer"],

@@ -86,8 +86,8 @@ async def test_the_commands_of_the_operator(rig: Rig, tmp_path: Path) -> None:
     assert (tmp_path / "deployment.json").read_text() == first
 
 
-async def test_a_case_in_review_is_approved_by_two_people_and_persona_is_told(rig: Rig) -> None:
-    """As docs/review.md says, through every process."""
+async def test_two_people_approve_a_case_persona_is_told_and_it_can_be_proved(rig: Rig, tmp_path: Path) -> None:
+    """As docs/review.md and docs/compliance.md say, through every process."""
     env = {**rig.operator_environment(), "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
     (commands,) = blocks("docs/review.md", "operator")
     await shell(commands, **env)
@@ -117,3 +117,15 @@ async def test_a_case_in_review_is_approved_by_two_people_and_persona_is_told(ri
     await until(told, 15, rig.tail)
     inquiry = (await rig.persona.get(f"/api/v1/inquiries/{case['provider_ref']}")).json()
     assert inquiry["data"]["attributes"]["status"] == "approved"
+
+    async def linked() -> bool | None:
+        found = json.loads(await shell("claimwright audit verify --json", **env))
+        assert found["wrong"] == []
+        return (found["not_yet"] == 0 and found["anchored"] > 0) or None
+
+    await until(linked, 30, rig.tail)
+    evidence = tmp_path / "evidence.json"
+    await shell(f"claimwright case evidence {case['id']} > {evidence}", **env)
+    document = json.loads(json.loads(evidence.read_text())["document"])
+    assert document["claims"][0]["opening"]["case_id"] == case["id"]
+    assert await shell(f"claimwright audit bundle {evidence}", **env) == "ok\n"
