@@ -30,8 +30,9 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.chain.rules import is_local
 from issuer.claims import store as claims
-from issuer.errors import LevelNotSetUp, WalletNotProved
+from issuer.errors import LevelNotSetUp, NoticeNotAccepted, WalletNotProved
 from issuer.providers.protocol import Session
+from issuer.settings import ApiSettings
 
 IdempotencyKey = Annotated[
     str | None,
@@ -176,6 +177,7 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
         reference=inputs.reference(data.reference),
         redirect_url=inputs.redirect_url(data.redirect_url, settings),
         prefill=data.prefill,
+        notice=_notice(data.notice, settings),
         proof=None if data.proof is None else Proof(message=data.proof.message, signature=data.proof.signature),
     )
     if new.proof is None and not all(map(is_local, new.chain_ids)):
@@ -183,6 +185,13 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
             "on a live chain the wallet's owner must sign first; POST /v1/subjects/{wallet}/challenge gives what"
         )
     return new
+
+
+def _notice(accepted: str | None, settings: ApiSettings) -> str | None:
+    """The version of the privacy notice that the holder accepted, which must be the current one if there is one."""
+    if settings.notice and accepted != settings.notice:
+        raise NoticeNotAccepted(f"the holder must accept the notice {settings.notice} first; say so in `notice`")
+    return accepted
 
 
 async def _view(services: Services, case: Case, way_in: Session | None = None) -> CaseView:

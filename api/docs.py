@@ -77,6 +77,7 @@ def document() -> OpenAPIConfig:
             Tag(name="claims", description="One ERC-735 claim on one Identity on one chain."),
             Tag(name="subjects", description="The person or business behind a wallet."),
             Tag(name="reviews", description="Cases that wait for a person, and what people rule."),
+            Tag(name="reports", description="Where people are lost."),
             Tag(name="levels", description="Named policies."),
             Tag(name="webhooks", description="Where providers ring; signed by them, no API key."),
             Tag(name="health"),

@@ -4,6 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from issuer.addresses import eip55
@@ -123,6 +124,12 @@ def one_of(field: str, text: str | None, words: list[str]) -> str | None:
     if text is not None and text not in words:
         raise InvalidInput(field, f"must be one of {', '.join(words)}")
     return text
+
+
+def zoned(field: str, at: datetime | None) -> datetime | None:
+    if at is not None and at.tzinfo is None:
+        raise InvalidInput(field, "must name its zone, as 2026-11-26T00:00:00Z does")
+    return at
 
 
 def limit(number: int) -> int:

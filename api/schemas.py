@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from issuer.addresses import eip55
+from issuer.addresses import ERASED, eip55
 from issuer.cases import reasons
 from issuer.cases.reasons import Audience
 from issuer.cases.rules import SUMMARIES, CaseStatus
@@ -79,6 +79,10 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = None
     prefill: Annotated[
         dict[str, Any] | None, Meta(description="Handed to the provider as it is; never stored, never logged.")
+    ] = None
+    notice: Annotated[
+        Annotated[str, Meta(max_length=64)] | None,
+        Meta(description="The version of your privacy notice that the holder has accepted."),
     ] = None
     proof: Annotated[
         ProofBody | None,
@@ -344,6 +348,11 @@ def case_view(case: Case, claims: list[Claim], decision: Decision | None, sessio
     )
 
 
+def _address(text: str) -> str:
+    """EIP-55, or the word that is left where an address was erased."""
+    return text if text == ERASED else eip55(text)
+
+
 def claim_view(claim: Claim) -> ClaimView:
     return ClaimView(
         id=claim.id,
@@ -351,8 +360,8 @@ def claim_view(claim: Claim) -> ClaimView:
         claim_id=claim.onchain_id,
         topic=claim.topic,
         chain_id=claim.chain_id,
-        wallet=eip55(claim.wallet),
-        identity=eip55(claim.identity),
+        wallet=_address(claim.wallet),
+        identity=_address(claim.identity),
         form=claim.form,
         status=claim.status,
         detail=claim.detail or UNSET,
@@ -371,7 +380,7 @@ def _case_claim_view(claim: Claim) -> CaseClaimView:
         claim_id=claim.onchain_id,
         topic=claim.topic,
         chain_id=claim.chain_id,
-        identity=eip55(claim.identity),
+        identity=_address(claim.identity),
         form=claim.form,
         status=claim.status,
         detail=claim.detail or UNSET,

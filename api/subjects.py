@@ -1,8 +1,10 @@
-"""/v1/subjects: what the owner of a wallet is asked to sign before a case on a live chain."""
+"""/v1/subjects and /v1/reports: a challenge to sign, attempts and their reset, and where people are lost."""
 
-from litestar import Router, post
+from datetime import datetime, timedelta
+
+from litestar import Router, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api import inputs
 from api.auth import SCOPE
@@ -11,6 +13,11 @@ from api.schemas import AskForChallenge, ChallengeView
 from api.services import Services
 from issuer.cases import challenges
 from issuer.cases.levels import level
+from issuer.errors import InvalidInput
+from issuer.subjects import stats, store
+from issuer.subjects.stats import Attempts, Report
+
+LONGEST_REPORT = timedelta(days=366)
 
 
 @post("/subjects/{wallet:str}/challenge", summary="What the owner signs", status_code=201, opt={SCOPE: "cases:write"})
@@ -34,4 +41,52 @@ async def make_challenge(
     return ChallengeView(message=made.message(), ends_at=made.ends_at)
 
 
-subject_routes = Router(path="/", tags=["subjects"], route_handlers=[make_challenge])
+@get("/subjects/{wallet:str}/stats", summary="The attempts of a wallet's owner", opt={SCOPE: "subjects:read"})
+async def show_stats(
+    wallet: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> Attempts:
+    """Over all wallets of the person or business. 404 for a wallet that was never seen, or whose owner was erased."""
+    address = inputs.wallet(wallet)
+    async with services.db.read() as session:
+        subject = await store.of_wallet(session, address, caller.tenant_id)
+        return await stats.of_subject(session, subject.id)
+
+
+@post("/subjects/{wallet:str}/reset", summary="Allow a new attempt", status_code=200, opt={SCOPE: "cases:review"})
+async def reset_attempts(
+    wallet: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> Attempts:
+    """Attempts count from now, at every level. What was decided stays decided."""
+    address = inputs.wallet(wallet)
+    async with services.db.write() as session:
+        subject = await store.of_wallet(session, address, caller.tenant_id)
+        (await store.locked(session, subject.id)).reset_at = services.clock()
+        return await stats.of_subject(session, subject.id)
+
+
+@get("/reports/failures", summary="Where people are lost", opt={SCOPE: "cases:read"})
+async def show_failures(
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    since: FromQuery[datetime | None] = None,
+    until: FromQuery[datetime | None] = None,
+) -> Report:
+    """Cases that ended without an approval, by level, template, step and end, and each day's numbers.
+
+    The last 30 days unless `since` and `until` (RFC 3339) say otherwise; at most 366 days.
+    """
+    end = inputs.zoned("until", until) or services.clock()
+    begin = inputs.zoned("since", since) or end - timedelta(days=30)
+    if not timedelta(0) < end - begin <= LONGEST_REPORT:
+        raise InvalidInput("since", "must be before until, by at most 366 days")
+    async with services.db.read() as session:
+        return await stats.of_period(session, caller.tenant_id, begin, end)
+
+
+subject_routes = Router(
+    path="/",
+    route_handlers=[
+        Router(path="/", tags=["subjects"], route_handlers=[make_challenge, show_stats, reset_attempts]),
+        Router(path="/", tags=["reports"], route_handlers=[show_failures]),
+    ],
+)

@@ -5,6 +5,8 @@ from functools import lru_cache
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+ERASED = "erased"  # what stands where an address stood
+
 
 @lru_cache(maxsize=2**14)  # one claim's way meets the same address several times, and each checksum is a hash
 def eip55(address: str | bytes) -> str:

@@ -33,6 +33,8 @@ COMMANDS = {
     "signer": ("issuer.commands.signer:signer", "The keys whose claims are accepted: list, add, limit, remove."),
     "stop": ("issuer.commands.stop:stop", "Stop issuing in an emergency, list stops, lift them."),
     "audit": ("issuer.commands.audit:audit", "Verify the chain of decisions and acts, and evidence of a case."),
+    "subject": ("issuer.commands.subject:subject", "Export, restrict, hold and erase what is kept about a person."),
+    "retention": ("issuer.commands.retention:retention", "Remove what need not be kept any longer."),
     "operator": ("issuer.commands.operator:operator", "Make, list and revoke tokens of people who rule on cases."),
     "key": ("issuer.commands.key:key", "Make, list, rotate and revoke API keys."),
     "keystore": ("issuer.commands.keystore:keystore", "Make an encrypted chain key, or name one kept elsewhere."),

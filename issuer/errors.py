@@ -8,7 +8,10 @@
     │   ├── IllegalMove           a state machine refuses the move
     │   ├── IdempotencyMismatch   the same Idempotency-Key with another request
     │   ├── LevelNotSetUp         no template at the provider for a check at this level
-    │   └── WalletNotProved       a live chain needs proof that the caller owns the wallet
+    │   ├── WalletNotProved       a live chain needs proof that the caller owns the wallet
+    │   ├── SubjectRestricted     erasure was asked for: nothing is opened or issued any more
+    │   ├── AttemptsSpent         the level allows no further attempt until an operator resets them
+    │   └── NoticeNotAccepted     the holder must accept the current privacy notice first
     ├── NotAuthenticated          no key, or an unknown or revoked one
     ├── NotAllowed                the key lacks the scope
     ├── WebhookRefused            unsigned, forged, stale or malformed delivery
@@ -93,6 +96,18 @@ class LevelNotSetUp(Conflict):
 
 class WalletNotProved(Conflict):
     code = "wallet-not-proved"
+
+
+class SubjectRestricted(Conflict):
+    code = "subject-restricted"
+
+
+class AttemptsSpent(Conflict):
+    code = "attempts-spent"
+
+
+class NoticeNotAccepted(Conflict):
+    code = "notice-not-accepted"
 
 
 class NotAuthenticated(ClaimwrightError):

@@ -8,6 +8,7 @@ variable ends in `_ID`. docs/settings.md lists every variable; a test keeps it c
 
 import re
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar, get_origin
@@ -21,6 +22,7 @@ from issuer.errors import SettingsError
 from issuer.providers import vendors
 from issuer.providers.vendors import VENDORS, ProviderSettings
 from issuer.secrets import KeyRing, KeySource, Secret
+from issuer.subjects.rules import Periods
 
 MIN_SECRET_CHARS = 16
 _WEAK = re.compile(r"(?i)change.?me|default|example|secret|password|test|xxx+")
@@ -59,6 +61,7 @@ class ApiSettings(Settings, frozen=True, kw_only=True):
     workers: Positive = msgspec.field(name="CLAIMWRIGHT_API_WORKERS", default=1)
     webhook_tolerance_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_WEBHOOK_TOLERANCE_SECONDS", default=300)
     redirect_hosts: str = msgspec.field(name="CLAIMWRIGHT_REDIRECT_HOSTS", default="")
+    notice: str = msgspec.field(name="CLAIMWRIGHT_NOTICE_VERSION", default="")
 
 
 class NodeSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,6 +183,17 @@ class ListedChains(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that go over the chains, one after the other."""
 
     chain_ids: tuple[Positive, ...] = msgspec.field(name=_CHAIN_ID)
+
+
+class RetentionSettings(Settings, frozen=True, kw_only=True):
+    """`claimwright retention` and `subject erase`."""
+
+    retention_days: Annotated[int, Meta(ge=0)] = msgspec.field(name="CLAIMWRIGHT_RETENTION_DAYS", default=1827)
+    log_days: Annotated[int, Meta(ge=1)] = msgspec.field(name="CLAIMWRIGHT_LOG_DAYS", default=7)
+
+    @property
+    def periods(self) -> Periods:
+        return Periods(decisions=timedelta(days=self.retention_days), logs=timedelta(days=self.log_days))
 
 
 class AuditSettings(msgspec.Struct, frozen=True, kw_only=True):

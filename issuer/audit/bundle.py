@@ -53,7 +53,7 @@ async def gather(session: AsyncSession, case_id: str, tenant_id: str, data_keys:
     named = {row.proposed_by for row in rulings} | {row.seconded_by for row in rulings if row.seconded_by}
     return {
         "case": _case(case),
-        "consent": {"message": case.proof_message, "signature": case.proof_signature},
+        "consent": {"notice": case.notice, "message": case.proof_message, "signature": case.proof_signature},
         "decisions": [_decision(row) for row in decisions],
         "rulings": [_plain(row, "status", "act", "reason", "seen", "refusal", "told", *_HALVES) for row in rulings],
         "operators": [_plain(people[one], "name", "public_key", "revoked_at") for one in sorted(named & people.keys())],

@@ -43,7 +43,8 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     `providers` in the order of preference, empty for any; `templates` by provider and environment. Without a template
     there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
     configured ones. `on_redaction`: what becomes of claims when the provider's record is erased. `review`: how
-    many people it takes to approve a case by hand.
+    many people it takes to approve a case by hand. `attempts`: after how many a subject needs a reset, or
+    None.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     default_template: bool = False
     on_redaction: Literal["keep", "revoke"] = "keep"
     review: Literal["one", "two"] = "two"
+    attempts: int | None = None
 
     def policy(self) -> Policy:
         version = sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
@@ -85,6 +87,7 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     default_template: bool = False
     on_redaction: Literal["keep", "revoke"] = "keep"
     review: Literal["one", "two"] = "two"
+    attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -146,6 +149,7 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         default_template=row.default_template,
         on_redaction=row.on_redaction,
         review=row.review,
+        attempts=row.attempts,
     )
 
 

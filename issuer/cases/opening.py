@@ -19,11 +19,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import history
 from issuer.cases import challenges, rules, store
 from issuer.cases.challenges import Proof
+from issuer.cases.levels import LEVELS
 from issuer.cases.rules import OPEN, CaseStatus
-from issuer.cases.tables import Case, CaseRequest
+from issuer.cases.tables import Case, CaseRequest, Subject
 from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.errors import (
+    AttemptsSpent,
     BudgetSpent,
     Conflict,
     IdempotencyMismatch,
@@ -31,6 +33,7 @@ from issuer.errors import (
     ProviderError,
     ProviderRefused,
     ProviderUnavailable,
+    SubjectRestricted,
 )
 from issuer.ids import new_id
 from issuer.inbox.store import wake_unknown
@@ -61,6 +64,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     redirect_url: str | None = None
     prefill: Mapping[str, object] | None = None
     proof: Proof | None = None
+    notice: str | None = None
 
     def __repr__(self) -> str:
         return f"NewCase(level={self.level!r})"
@@ -170,17 +174,20 @@ class Opener:
                     if not hmac.compare_digest(earlier.request_hash, request.hash):
                         raise IdempotencyMismatch("this Idempotency-Key was used for another request")
                     return await store.get(session, earlier.case_id, new.tenant_id)
+            subject_id = await store.subject_of(session, new.tenant_id, new.wallet, now)
+            await self._admit(session, subject_id, new.level)
             await self._spend(session, new, now)
             case = Case(
                 id=new_id("case"),
                 tenant_id=new.tenant_id,
-                subject_id=await store.subject_of(session, new.tenant_id, new.wallet, now),
+                subject_id=subject_id,
                 level=new.level,
                 wallet=new.wallet,
                 identity=new.identity,
                 chain_ids=list(new.chain_ids),
                 reference=new.reference,
                 redirect_url=new.redirect_url,
+                notice=new.notice,
                 proof_message=None if new.proof is None else new.proof.message,
                 proof_signature=None if new.proof is None else new.proof.signature,
                 provider=new.provider,
@@ -220,6 +227,18 @@ class Opener:
             ):
                 raise _Taken
         return case
+
+    async def _admit(self, session: AsyncSession, subject_id: str, level: str) -> None:
+        """Raises `SubjectRestricted`, `AttemptsSpent`."""
+        subject = await session.get(Subject, subject_id)
+        assert subject is not None  # just found or made
+        if subject.restricted_at is not None:
+            raise SubjectRestricted("what is kept about the owner of this wallet is being erased")
+        allowed = LEVELS[level].attempts if level in LEVELS else None
+        if allowed is not None:
+            used = await store.attempts(session, subject_id, level, subject.reset_at)
+            if used >= allowed:
+                raise AttemptsSpent(f"{used} of {allowed} attempts at level {level} ended without an approval")
 
     async def _spend(self, session: AsyncSession, new: NewCase, now: datetime) -> None:
         """A check costs money, so a case counts against the day's budget before it is there. Raises `BudgetSpent`."""

@@ -51,6 +51,27 @@ async def revoke_claim(
     return claim
 
 
+async def close_case(session: AsyncSession, case_id: str, *, actor: str, at: datetime) -> None:
+    """Nothing comes of a case any more: an open one is cancelled, an approval taken back. Claims are the caller's."""
+    case = await session.scalar(for_update(sa.select(Case).where(Case.id == case_id), session))
+    if case is None or case.person_ruling is not None:
+        return
+    if case.status in rules.OPEN:
+        source, case.status = case.status, rules.move(CaseStatus(case.status), CaseStatus.CANCELLED)
+        case.updated_at = at
+        history.record(
+            session,
+            case_id=case.id,
+            at=at,
+            source=source,
+            target=case.status,
+            cause=history.PERSON,
+            detail={"actor": actor},
+        )
+    else:
+        _rule(session, case, actor, at)
+
+
 def _rule(session: AsyncSession, case: Case, actor: str, at: datetime) -> None:
     case.person_ruling = REVOKED
     case.updated_at = at

@@ -67,6 +67,9 @@ REASONS: dict[CaseStatus, list[str]] = {
 # Cases that may still move without anybody's webhook: the sweep reads them again.
 OPEN = frozenset({S.CREATED, S.STARTED, S.SUBMITTED, S.IN_REVIEW})
 
+# An attempt that is used up without an approval. A case that was given up or ran out of time took nobody's decision.
+UNSUCCESSFUL = frozenset({S.DECLINED, S.FAILED, S.REVOKED})
+
 # What an answer that names nobody can never say.
 DECIDING = frozenset({Outcome.APPROVED, Outcome.DECLINED})
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer.cases.rules import CaseStatus
+from issuer.cases.rules import UNSUCCESSFUL, CaseStatus
 from issuer.cases.tables import Case, CaseRequest, CheckDay, Decision, Subject, SubjectWallet
 from issuer.claims.tables import Claim
 from issuer.db import for_update
@@ -189,3 +189,13 @@ async def count_start(session: AsyncSession, case: Case) -> None:
 async def decisions_of(session: AsyncSession, case_id: str) -> list[Decision]:
     """Oldest first."""
     return list(await session.scalars(sa.select(Decision).where(Decision.case_id == case_id).order_by(Decision.id)))
+
+
+async def attempts(session: AsyncSession, subject_id: str, level: str, since: datetime | None) -> int:
+    """How many cases of a subject at a level ended in a no, or in nothing, since its attempts were reset."""
+    statement = sa.select(sa.func.count()).where(
+        Case.subject_id == subject_id, Case.level == level, Case.status.in_(UNSUCCESSFUL)
+    )
+    if since is not None:
+        statement = statement.where(Case.created_at > since)
+    return int(await session.scalar(statement) or 0)

@@ -11,12 +11,21 @@ from issuer.db import Base
 
 
 class Subject(Base):
-    """A person or business. `id` is the opaque reference that the provider sees."""
+    """A person or business. `id` is the opaque reference that the provider sees.
+
+    `restricted_at`: erasure was asked for, so no case is opened and no claim issued any more; `held_at`: it must be
+    kept all the same; `erased_at`: this row is the tombstone. `reset_at`: attempts count from then.
+    """
 
     __tablename__ = "subjects"
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
     created_at: Mapped[datetime]
+    restricted_at: Mapped[datetime | None]
+    held_at: Mapped[datetime | None]
+    hold_reason: Mapped[str | None] = mapped_column(sa.String(200))
+    erased_at: Mapped[datetime | None]
+    reset_at: Mapped[datetime | None]
 
 
 class SubjectWallet(Base):
@@ -37,7 +46,7 @@ class Case(Base):
 
     `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
     decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued. `proof_…`
-    is what the wallet's owner signed, which a live chain needs.
+    is what the wallet's owner signed, which a live chain needs. `notice`: the version that the holder accepted.
     """
 
     __tablename__ = "cases"
@@ -47,6 +56,7 @@ class Case(Base):
         sa.Index("ix_cases_reference", "tenant_id", "reference", "id"),
         sa.Index("ix_cases_status", "status", "next_check_at"),
         sa.Index("ix_cases_queue", "tenant_id", "status", "id"),
+        sa.Index("ix_cases_subject", "subject_id", "id"),
     )
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
@@ -68,6 +78,7 @@ class Case(Base):
     person_ruling: Mapped[str | None] = mapped_column(sa.String(32))
     proof_message: Mapped[str | None] = mapped_column(sa.String(2000))
     proof_signature: Mapped[str | None] = mapped_column(sa.String(132))
+    notice: Mapped[str | None] = mapped_column(sa.String(64))
     redacted_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime]
     created_at: Mapped[datetime]

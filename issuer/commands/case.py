@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import aclosing as closing
+from datetime import timedelta
 
 import click
 import msgspec
@@ -25,6 +26,7 @@ from issuer.reviews.rules import PROPOSE, SECOND, Act, RulingStatus, Terms
 from issuer.reviews.tables import Ruling
 from issuer.secrets import KeyRing
 from issuer.settings import AuditSettings
+from issuer.subjects import stats
 
 TENANT = "default"
 
@@ -82,6 +84,26 @@ def show_(case_id: str, as_json: bool) -> None:
     for name, rows in found.items():
         click.echo()
         show(rows, as_json=False, empty=f"no {name}")
+
+
+@case.command()
+@click.option("--days", type=click.IntRange(1, 366), default=30, show_default=True, help="How far back.")
+@as_json
+def failures(days: int, as_json: bool) -> None:
+    """Where people are lost: a bar for each day, and cases without an approval by level, template, step and end."""
+    until = now()
+
+    async def read() -> stats.Report:
+        async with store() as db, db.read() as session:
+            return await stats.of_period(session, TENANT, until - timedelta(days=days), until)
+
+    report = run(read())
+    if as_json:
+        click.echo(msgspec.json.encode(report).decode())
+        return
+    for line in stats.chart(report):
+        click.echo(line)
+    show([msgspec.structs.asdict(loss) for loss in report.losses], as_json=False, empty="nobody was lost")
 
 
 @case.command()

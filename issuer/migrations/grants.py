@@ -42,7 +42,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "stop_lifts": ((), (READ, ADD)),
     "stops": ((), (READ, ADD)),
     "subject_wallets": ((READ, ADD), (READ,)),
-    "subjects": ((READ, ADD), (READ,)),
+    "subjects": ((READ, ADD, CHANGE), (READ,)),
     "transaction_claims": ((), (READ, ADD, CHANGE)),
     "transactions": ((), (READ, ADD, CHANGE)),
     "wallet_challenges": ((READ, ADD, CHANGE, DROP), ()),

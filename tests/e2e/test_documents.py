@@ -86,6 +86,19 @@ async def test_the_commands_of_the_operator(rig: Rig, tmp_path: Path) -> None:
     assert (tmp_path / "deployment.json").read_text() == first
 
 
+async def audited(rig: Rig, env: dict[str, str]) -> None:
+    """The audit chain has caught up, its head is kept outside, and all of it holds."""
+
+    async def holds() -> bool | None:
+        if not (rig.directory / "audit-heads.jsonl").exists():
+            return None
+        found = json.loads(await shell("claimwright audit verify --json", **env))
+        assert found["wrong"] == []
+        return (found["not_yet"] == 0 and found["anchored"] > 0) or None
+
+    await until(holds, 30, rig.tail)
+
+
 async def test_two_people_approve_a_case_persona_is_told_and_it_can_be_proved(rig: Rig, tmp_path: Path) -> None:
     """As docs/review.md and docs/compliance.md say, through every process."""
     env = {**rig.operator_environment(), "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
@@ -118,14 +131,40 @@ async def test_two_people_approve_a_case_persona_is_told_and_it_can_be_proved(ri
     inquiry = (await rig.persona.get(f"/api/v1/inquiries/{case['provider_ref']}")).json()
     assert inquiry["data"]["attributes"]["status"] == "approved"
 
-    async def linked() -> bool | None:
-        found = json.loads(await shell("claimwright audit verify --json", **env))
-        assert found["wrong"] == []
-        return (found["not_yet"] == 0 and found["anchored"] > 0) or None
-
-    await until(linked, 30, rig.tail)
+    await audited(rig, env)
     evidence = tmp_path / "evidence.json"
     await shell(f"claimwright case evidence {case['id']} > {evidence}", **env)
     document = json.loads(json.loads(evidence.read_text())["document"])
     assert document["claims"][0]["opening"]["case_id"] == case["id"]
     assert await shell(f"claimwright audit bundle {evidence}", **env) == "ok\n"
+
+
+async def test_a_person_is_exported_and_erased(rig: Rig) -> None:
+    """As docs/compliance.md says, through every process, with the period over at once."""
+    env = {**rig.operator_environment(), "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    env |= {"CLAIMWRIGHT_RETENTION_DAYS": "0"}
+    case = await rig.open_case(reference="to-be-erased")
+    await rig.approve(case)
+    await rig.until_claim(case["id"], "confirmed")
+    wallet = case["wallet"]
+    exported = json.loads(await shell(f"claimwright subject export {wallet}", **env))
+    assert [one["reference"] for one in exported["cases"]] == ["to-be-erased"]
+    asked = json.loads(await shell(f"claimwright subject erase {wallet} --json", **env))
+    assert (asked["claims_taken_back"], asked["waits_for"]) == (1, "claims_stand")
+    await rig.until_claim(case["id"], "revoked")
+    assert not await rig.is_verified(wallet)
+    refused = await rig.dapp.post("/v1/cases", json={"level": "basic", "wallet": wallet})
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:claimwright:problem:subject-restricted")
+
+    async def erased() -> bool | None:
+        done = json.loads(await shell("claimwright retention --json", **env))
+        return done["subjects_erased"] >= 1 or None
+
+    await until(erased, 30, rig.tail)
+    assert (await rig.dapp.get(f"/v1/subjects/{wallet}/stats")).status_code == 404
+    gone = await rig.persona.get(f"/api/v1/inquiries/{case['provider_ref']}")
+    assert "to-be-erased" not in gone.text
+    assert (await rig.case(case["id"]))["wallet"] == "erased"
+    nothing = json.loads(await shell("claimwright retention --dry-run --json", **env))
+    assert nothing["would_be"] is True
+    await audited(rig, env)

@@ -1,0 +1,1 @@
+"""What a person may ask of us about themselves, and what time asks: export, restriction, erasure, retention."""
