@@ -13,6 +13,8 @@ from api.keys import Caller
 from api.schemas import (
     CasePage,
     CaseView,
+    CheckList,
+    CheckView,
     ClaimList,
     CreateCase,
     Timeline,
@@ -122,6 +124,17 @@ async def show_timeline(
     return Timeline(items=[move_view(row) for row in rows])
 
 
+@get("/cases/{case_id:str}/checks", summary="The verifications of a case", opt={SCOPE: "cases:read"})
+async def list_checks(
+    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+) -> CheckList:
+    """As the provider last told them, for providers that do. What failed in detail is for compliance alone."""
+    async with services.db.read() as session:
+        case = await store.get(session, inputs.row_id(case_id), caller.tenant_id)
+        rows = await store.checks_of(session, case.id)
+    return CheckList(items=[CheckView(kind=row.kind, outcome=row.outcome, updated_at=row.updated_at) for row in rows])
+
+
 @get("/cases/{case_id:str}/claims", summary="The claims of a case", opt={SCOPE: "claims:read"})
 async def list_case_claims(
     case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
@@ -215,6 +228,7 @@ case_routes = Router(
         list_cases,
         show_case,
         show_timeline,
+        list_checks,
         list_case_claims,
         resume_case,
         expire_case,

@@ -175,6 +175,7 @@ class ReviewView(msgspec.Struct, frozen=True, kw_only=True):
     provider_ref: str | None
     environment: str
     reasons: list[str]
+    flag: Annotated[str | None, Meta(description="A reason code that a person has to look at: `clear` or `decline`.")]
     seen: str
     since: datetime
     ruling: RulingView | None
@@ -270,6 +271,18 @@ class ClaimPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[ClaimView]
     next_cursor: str | None
+
+
+class CheckView(msgspec.Struct, frozen=True, kw_only=True):
+    """One verification: `kind` in the provider's word, `outcome` pending, passed, failed, skipped or unknown."""
+
+    kind: str
+    outcome: str
+    updated_at: datetime
+
+
+class CheckList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[CheckView]
 
 
 class MoveView(msgspec.Struct, frozen=True, kw_only=True):
@@ -416,6 +429,7 @@ def review_view(case: Case, ruling: Ruling | None) -> ReviewView:
         provider_ref=case.check_ref,
         environment=case.environment,
         reasons=reasons.shown(case.reasons, Audience.COMPLIANCE),
+        flag=case.flag,
         seen=seen(case),
         since=case.updated_at,
         ruling=None if ruling is None else ruling_view(ruling),

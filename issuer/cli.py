@@ -33,6 +33,10 @@ COMMANDS = {
     "signer": ("issuer.commands.signer:signer", "The keys whose claims are accepted: list, add, limit, remove."),
     "stop": ("issuer.commands.stop:stop", "Stop issuing in an emergency, list stops, lift them."),
     "audit": ("issuer.commands.audit:audit", "Verify the chain of decisions and acts, and evidence of a case."),
+    "provider": (
+        "issuer.commands.provider:provider",
+        "Set up a provider's webhook, list templates, catch up.",
+    ),
     "subject": ("issuer.commands.subject:subject", "Export, restrict, hold and erase what is kept about a person."),
     "retention": ("issuer.commands.retention:retention", "Remove what need not be kept any longer."),
     "operator": ("issuer.commands.operator:operator", "Make, list and revoke tokens of people who rule on cases."),

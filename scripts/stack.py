@@ -26,6 +26,7 @@ from issuer.chain.gateway import Gateway
 from issuer.chain.keystore import new_keystore, open_keystore
 from issuer.clock import now
 from issuer.db import Database
+from issuer.providers.persona_webhook import KNOWN_EVENTS
 from issuer.secrets import Secret
 from issuer.supervise import Child, Ready, Supervisor, http_answers, line_written
 from scripts.anvil import CHAIN_ID, find_anvil
@@ -210,6 +211,7 @@ class Stack:
             "PERSONA_SIM_API_KEY": self.persona_api_key,
             "PERSONA_SIM_WEBHOOK_SECRET": self.webhook_secret,
             "PERSONA_SIM_WEBHOOK_URL": self.webhook_url,
+            "PERSONA_SIM_WEBHOOK_EVENTS": ",".join(sorted(KNOWN_EVENTS)),
             "PERSONA_SIM_TEMPLATE_ID": TEMPLATE_ID,
             "PERSONA_SIM_ENVIRONMENT_ID": ENVIRONMENT_ID,
         }

@@ -5,13 +5,14 @@ from datetime import datetime
 
 import msgspec
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
 from issuer.cases import rules
-from issuer.cases.levels import LEVELS, Policy
+from issuer.cases.levels import LEVELS, Level, Policy
 from issuer.cases.rules import CaseStatus, Standing, Verdict
-from issuer.cases.tables import Case, Decision
+from issuer.cases.tables import Case, Check, Decision
 from issuer.claims import queueing, succession
 from issuer.claims import store as claims
 from issuer.claims.rules import ClaimStatus
@@ -20,8 +21,12 @@ from issuer.ids import new_id
 from issuer.providers.protocol import Reading
 from issuer.secrets import KeyRing
 
+log = structlog.get_logger(__name__)
+
 DECISION_MAC = "decision"
 LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
+MOST_HITS, MOST_PARTS = 200, 100
+APPLIED = frozenset({"moved", "no_change", "not_a_move", "older_evidence"})
 SETTLED = frozenset({CaseStatus.APPROVED, CaseStatus.DECLINED})
 
 
@@ -35,6 +40,8 @@ def standing(case: Case) -> Standing:
         environment=case.environment,
         evidence_at=case.evidence_at,
         person_ruling=case.person_ruling,
+        hits=frozenset(case.hits or ()),
+        flag=case.flag,
     )
 
 
@@ -83,6 +90,12 @@ async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
     return case
 
 
+async def locked_others(session: AsyncSession, case: Case) -> list[Case]:
+    """The other cases of the same subject, locked in one order for all callers."""
+    statement = sa.select(Case).where(Case.subject_id == case.subject_id, Case.id != case.id).order_by(Case.id)
+    return list(await session.scalars(for_update(statement, session).execution_options(populate_existing=True)))
+
+
 async def locked_backing(session: AsyncSession, case_ids: Collection[str]) -> set[str]:
     """Those of these cases whose approval stands, locked in one order for all callers."""
     statement = sa.select(Case.id).where(Case.id.in_(case_ids), Case.backs_claims).order_by(Case.id)
@@ -105,23 +118,21 @@ async def apply(
     An approval queues claims on the chains whose identity is known; the sweep queues the rest. A decline takes back
     whatever this case backs, whatever state it is in.
     """
-    verdict = rules.weigh(standing(case), reading)
     level = LEVELS.get(case.level)
+    verdict = rules.weigh(standing(case), reading, "review" if level is None else level.on_hit)
     if verdict.target is CaseStatus.APPROVED and level is None:
         return Verdict(outcome="unknown_level")  # the level's file knows it no more: nothing says what to issue
     if verdict.outcome in ("moved", "no_change"):
         case.evidence_at = max(filter(None, (case.evidence_at, reading.evidence_at)))
         case.updated_at = at
-    if verdict.forbid_issue:
-        case.redacted_at = case.redacted_at or at
-        revokes = level is not None and level.on_redaction == "revoke"
-        only = None if revokes else frozenset({ClaimStatus.QUEUED})
-        await take_back(session, case, at=at, cause="redacted", only=only)
+    await _note(session, case, verdict, reading, level, at)
     if verdict.target is None:
         return verdict
     source = case.status
     case.status = rules.move(CaseStatus(case.status), verdict.target)
     case.reasons = rules.reasons(case.status)
+    if verdict.target is CaseStatus.DECLINED:
+        case.reasons += sorted({hit.code for hit in reading.hits})
     decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
     history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
     if verdict.target in SETTLED:
@@ -139,6 +150,41 @@ async def apply(
         else:
             await take_back(session, case, at=at, cause=cause)
     return verdict
+
+
+async def _note(
+    session: AsyncSession, case: Case, verdict: Verdict, reading: Reading, level: Level | None, at: datetime
+) -> None:
+    """What a reading leaves behind beside a move: hits, verifications, and that the record is gone."""
+    on_hit, on_redaction = ("review", "keep") if level is None else (level.on_hit, level.on_redaction)
+    if verdict.hits:
+        case.hits = [*(case.hits or ()), *(hit.key for hit in verdict.hits)][-MOST_HITS:]
+        if on_hit == "review":
+            case.flag = verdict.hits[0].code
+        log.warning("screening_hit", case_id=case.id, reason=on_hit)
+    if verdict.outcome in APPLIED:
+        await _keep_parts(session, case, reading, at)
+    if verdict.forbid_issue:
+        if case.redacted_at is None and on_redaction == "review":
+            case.flag = "record_redacted"
+        case.redacted_at = case.redacted_at or at
+        only = None if on_redaction == "revoke" else frozenset({ClaimStatus.QUEUED})
+        await take_back(session, case, at=at, cause="redacted", only=only)
+
+
+async def _keep_parts(session: AsyncSession, case: Case, reading: Reading, at: datetime) -> None:
+    """What the check is made of, as it stands now. Written only where something changed."""
+    if not reading.parts:
+        return
+    known = {row.ref: row for row in await session.scalars(sa.select(Check).where(Check.case_id == case.id))}
+    for part in reading.parts[:MOST_PARTS]:
+        row = known.get(part.ref)
+        if row is None:
+            row = Check(id=new_id("chk"), tenant_id=case.tenant_id, case_id=case.id, ref=part.ref, kind=part.kind)
+            session.add(row)
+        elif (row.outcome, row.reasons) == (part.outcome, list(part.reasons)):
+            continue
+        row.outcome, row.reasons, row.updated_at = part.outcome, list(part.reasons), at
 
 
 async def seal(

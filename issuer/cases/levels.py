@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from issuer.cases.rules import OnHit
 from issuer.errors import InvalidInput, SettingsError
 from issuer.providers.vendors import ENVIRONMENTS, VENDORS
 
@@ -42,9 +43,9 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
 
     `providers` in the order of preference, empty for any; `templates` by provider and environment. Without a template
     there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
-    configured ones. `on_redaction`: what becomes of claims when the provider's record is erased. `review`: how
-    many people it takes to approve a case by hand. `attempts`: after how many a subject needs a reset, or
-    None.
+    configured ones. `on_redaction`: what becomes of claims when the provider's record is erased; `on_hit`: when
+    screening finds somebody. `review`: how many people it takes to approve a case by hand. `attempts`: after how many a
+    subject needs a reset; None: any number.
     """
 
     name: str
@@ -56,7 +57,8 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     providers: tuple[str, ...] = ()
     templates: Mapping[str, Mapping[str, str]] = {}
     default_template: bool = False
-    on_redaction: Literal["keep", "revoke"] = "keep"
+    on_redaction: Literal["keep", "review", "revoke"] = "keep"
+    on_hit: OnHit = "review"
     review: Literal["one", "two"] = "two"
     attempts: int | None = None
 
@@ -85,7 +87,8 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     providers: tuple[str, ...] = ()
     templates: dict[str, dict[str, Annotated[str, Meta(min_length=1, max_length=200)]]] = {}
     default_template: bool = False
-    on_redaction: Literal["keep", "revoke"] = "keep"
+    on_redaction: Literal["keep", "review", "revoke"] = "keep"
+    on_hit: OnHit = "review"
     review: Literal["one", "two"] = "two"
     attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
@@ -148,6 +151,7 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         templates=row.templates,
         default_template=row.default_template,
         on_redaction=row.on_redaction,
+        on_hit=row.on_hit,
         review=row.review,
         attempts=row.attempts,
     )

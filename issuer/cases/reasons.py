@@ -32,7 +32,7 @@ _ALL = frozenset(Audience)
 _DAPP = frozenset({Audience.COMPLIANCE, Audience.DAPP})
 _COMPLIANCE = frozenset({Audience.COMPLIANCE})
 _NO = frozenset({"decline"})
-_YES = frozenset({"approve", "lift"})
+_YES = frozenset({"approve", "lift", "clear"})
 
 REASONS: dict[str, Reason] = {
     # What we say ourselves of a case, by its status.
@@ -55,11 +55,16 @@ REASONS: dict[str, Reason] = {
     "adverse_media_hit": Reason(says="in adverse media", audience=_COMPLIANCE, acts=_NO),
     "suspected_fraud": Reason(says="fraud is suspected", audience=_COMPLIANCE, acts=_NO),
     "other": Reason(says="something else, kept in the compliance file", audience=_COMPLIANCE, acts=_NO | _YES),
+    "record_redacted": Reason(says="the provider's record was erased", audience=_DAPP),
     # What a person may give for an approval, or for taking an own decline back.
     "evidence_accepted": Reason(says="the evidence was looked at and accepted", audience=_DAPP, acts=_YES),
     "false_positive": Reason(says="a hit was looked at and is about somebody else", audience=_COMPLIANCE, acts=_YES),
     "decided_in_error": Reason(says="the earlier decision was a mistake", audience=_COMPLIANCE, acts=_YES),
 }
+
+
+# A person who is that is it with every wallet and at every level.
+ABOUT_THE_PERSON = frozenset({"watchlist_hit", "suspected_fraud", "underage", "duplicate_person"})
 
 
 def shown(codes: Iterable[str], audience: Audience) -> list[str]:

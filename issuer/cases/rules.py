@@ -6,11 +6,12 @@ as an outcome with a reason and changes nothing.
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from issuer.errors import IllegalMove
-from issuer.providers.protocol import Outcome, Reading
+from issuer.providers.protocol import Hit, Outcome, Reading
 
 
 class CaseStatus(StrEnum):
@@ -91,8 +92,11 @@ def reasons(status: CaseStatus) -> list[str]:
     return list(REASONS.get(status, ()))
 
 
+OnHit = Literal["review", "revoke", "ignore"]
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a case."""
+    """What the rules need to know of a case. `hits`: keys of finds that were seen before; `flag` waits for a person."""
 
     status: CaseStatus
     check_ref: str
@@ -101,21 +105,29 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     evidence_at: datetime | None
     person_ruling: str | None
+    hits: frozenset[str] = frozenset()
+    flag: str | None = None
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a reading does to a case: `target` is None when it changes nothing, `outcome` says why in one word.
 
-    `forbid_issue`: the provider's record is gone or not ours, so claims that are not signed yet must not be.
+    `forbid_issue`: the provider's record is gone or not ours, so claims that are not signed yet must not be. `hits`:
+    what screening has found that was not known before.
     """
 
     outcome: str
     target: CaseStatus | None = None
     forbid_issue: bool = False
+    hits: tuple[Hit, ...] = ()
 
 
-def weigh(case: Standing, reading: Reading) -> Verdict:
-    """Compare a case with what the provider says of its check now."""
+def weigh(case: Standing, reading: Reading, on_hit: OnHit = "review") -> Verdict:
+    """Compare a case with what the provider says of its check now.
+
+    A hit that is `review`ed keeps an approval from being made until a person has looked, and takes none back; one that
+    `revoke`s is a decline for as long as the provider shows it.
+    """
     mismatch = _mismatch(case, reading)
     if mismatch:
         return Verdict(outcome=mismatch)
@@ -125,14 +137,19 @@ def weigh(case: Standing, reading: Reading) -> Verdict:
         return Verdict(outcome="unknown_status")
     if case.person_ruling is not None:
         return Verdict(outcome="person_ruled")
-    if case.evidence_at is not None and reading.evidence_at < case.evidence_at:
-        return Verdict(outcome="older_evidence")
-    target = STATUS_OF[reading.outcome]
+    found = tuple(hit for hit in reading.hits if hit.key not in case.hits)
+    revoked = on_hit == "revoke" and bool(reading.hits)
+    if not revoked and case.evidence_at is not None and reading.evidence_at < case.evidence_at:
+        return Verdict(outcome="older_evidence", hits=found)
+    target = S.DECLINED if revoked else STATUS_OF[reading.outcome]
+    looked_at = on_hit == "review" and (bool(found) or case.flag is not None)
+    if looked_at and target is S.APPROVED and case.status is not S.APPROVED:
+        target = S.IN_REVIEW
     if target is case.status:
-        return Verdict(outcome="no_change")
+        return Verdict(outcome="no_change", hits=found)
     if target not in MOVES[case.status]:
-        return Verdict(outcome="not_a_move")
-    return Verdict(outcome="moved", target=target)
+        return Verdict(outcome="not_a_move", hits=found)
+    return Verdict(outcome="moved", target=target, hits=found)
 
 
 def _mismatch(case: Standing, reading: Reading) -> str | None:

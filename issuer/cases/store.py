@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases.rules import UNSUCCESSFUL, CaseStatus
-from issuer.cases.tables import Case, CaseRequest, CheckDay, Decision, Subject, SubjectWallet
+from issuer.cases.tables import Case, CaseRequest, Check, CheckDay, Decision, Subject, SubjectWallet
 from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.errors import NotFound
@@ -199,3 +199,8 @@ async def attempts(session: AsyncSession, subject_id: str, level: str, since: da
     if since is not None:
         statement = statement.where(Case.created_at > since)
     return int(await session.scalar(statement) or 0)
+
+
+async def checks_of(session: AsyncSession, case_id: str) -> list[Check]:
+    """The verifications of a case, in the order in which we heard of them."""
+    return list(await session.scalars(sa.select(Check).where(Check.case_id == case_id).order_by(Check.id)))

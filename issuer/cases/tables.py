@@ -9,6 +9,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from issuer.cases.rules import CaseStatus
 from issuer.db import Base
 
+_FLAGGED = sa.text("flag IS NOT NULL")
+
 
 class Subject(Base):
     """A person or business. `id` is the opaque reference that the provider sees.
@@ -47,6 +49,7 @@ class Case(Base):
     `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
     decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued. `proof_…`
     is what the wallet's owner signed, which a live chain needs. `notice`: the version that the holder accepted.
+    `flag` is a reason code that waits for a person; `hits` are the keys of what screening has found so far.
     """
 
     __tablename__ = "cases"
@@ -57,6 +60,7 @@ class Case(Base):
         sa.Index("ix_cases_status", "status", "next_check_at"),
         sa.Index("ix_cases_queue", "tenant_id", "status", "id"),
         sa.Index("ix_cases_subject", "subject_id", "id"),
+        sa.Index("ix_cases_flag", "id", sqlite_where=_FLAGGED, postgresql_where=_FLAGGED),
     )
 
     id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
@@ -79,6 +83,8 @@ class Case(Base):
     proof_message: Mapped[str | None] = mapped_column(sa.String(2000))
     proof_signature: Mapped[str | None] = mapped_column(sa.String(132))
     notice: Mapped[str | None] = mapped_column(sa.String(64))
+    flag: Mapped[str | None] = mapped_column(sa.String(32))
+    hits: Mapped[list[str] | None]
     redacted_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime]
     created_at: Mapped[datetime]
@@ -136,3 +142,18 @@ class Decision(Base):
     read_at: Mapped[datetime]
     policy: Mapped[str | None] = mapped_column(sa.String(4000))
     mac: Mapped[str] = mapped_column(sa.String(100))
+
+
+class Check(Base):
+    """One verification inside a case, as the provider last told it. No raw data: `reasons` are codes."""
+
+    __tablename__ = "checks"
+    __table_args__ = (sa.UniqueConstraint("case_id", "ref"),)
+
+    id: Mapped[str] = mapped_column(sa.String(64), primary_key=True)
+    case_id: Mapped[str] = mapped_column(sa.String(64), sa.ForeignKey("cases.id"))
+    ref: Mapped[str] = mapped_column(sa.String(128))
+    kind: Mapped[str] = mapped_column(sa.String(64))
+    outcome: Mapped[str] = mapped_column(sa.String(16))
+    reasons: Mapped[list[str]] = mapped_column(default=list)
+    updated_at: Mapped[datetime]

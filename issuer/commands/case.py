@@ -12,7 +12,7 @@ from issuer.audit import bundle
 from issuer.audit.rules import AuditKey
 from issuer.cases import store as cases
 from issuer.cases.rules import SUMMARIES, CaseStatus
-from issuer.cases.tables import Case
+from issuer.cases.tables import Case, Check
 from issuer.claims import store as claims
 from issuer.clock import now
 from issuer.commands.claim import claim_row
@@ -71,6 +71,7 @@ def show_(case_id: str, as_json: bool) -> None:
             return {
                 "case": [row],
                 "claims": [claim_row(one) for one in (await claims.of_cases(session, [case_id]))[case_id]],
+                "checks": [_check(one) for one in await cases.checks_of(session, case_id)],
                 "rulings": [_ruling(one) for one in await reviews.of_case(session, case_id)],
                 "timeline": [_move(move) for move in await history.of_case(session, case_id)],
             }
@@ -195,6 +196,15 @@ def withdraw(ruling_id: str, as_json: bool) -> None:
     show_one(_ruling(run(take())), as_json=as_json)
 
 
+@case.command()
+@click.argument("case_id")
+@ruled
+@as_json
+def clear(case_id: str, reason: str, seen: str | None, as_json: bool) -> None:
+    """What flagged CASE_ID, which is approved, was looked at and its claims stay. Needs a second person."""
+    show_one(_ruling(run(_propose(case_id, Act.CLEAR, reason, seen))), as_json=as_json)
+
+
 async def _propose(case_id: str, act: Act, reason: str, seen: str | None) -> Ruling:
     signer = signer_here()
     async with store() as db, closing(open_queue(db)) as jobs, db.write() as session:
@@ -204,6 +214,10 @@ async def _propose(case_id: str, act: Act, reason: str, seen: str | None) -> Rul
         if row.status == RulingStatus.READY:
             await jobs.enqueue(session, RULING, [row.id])
         return row
+
+
+def _check(row: Check) -> dict[str, object]:
+    return {"kind": row.kind, "outcome": row.outcome, "failed": row.reasons, "at": row.updated_at}
 
 
 def _ruling(row: Ruling) -> dict[str, object]:
@@ -225,6 +239,7 @@ def _waiting(row: Case, ruling: Ruling | None) -> dict[str, object]:
         "case": row.id,
         "level": row.level,
         "since": row.updated_at,
+        "flag": row.flag,
         "seen": reviews.seen(row),
         "ruling": None if ruling is None else ruling.id,
         "act": None if ruling is None else ruling.act,

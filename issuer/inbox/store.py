@@ -89,6 +89,17 @@ async def add_events(session: AsyncSession, rows: Sequence[EventRow]) -> list[st
     return list(await session.scalars(sa.select(InboxEvent.id).where(InboxEvent.id.in_(ids))))
 
 
+async def newest_keys(session: AsyncSession, provider: str, environment: str, limit: int = 1000) -> set[str]:
+    """The provider's own ids of the events that came last, for who asks what was missed."""
+    statement = (
+        sa.select(InboxEvent.event_key)
+        .where(InboxEvent.provider == provider, InboxEvent.environment == environment)
+        .order_by(InboxEvent.id.desc())
+        .limit(limit)
+    )
+    return set(await session.scalars(statement))
+
+
 async def list_events(
     session: AsyncSession, *, limit: int = 50, before: str | None = None, unhandled: bool = False
 ) -> list[InboxEvent]:

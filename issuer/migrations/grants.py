@@ -26,6 +26,7 @@ TABLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "cases": ((READ, ADD, CHANGE), (READ, CHANGE)),
     "chains": ((), (READ, ADD, CHANGE)),
     "check_days": ((READ, ADD, CHANGE), (READ,)),
+    "checks": ((READ,), (READ, ADD, CHANGE)),
     "claims": ((READ, CHANGE), (READ, ADD, CHANGE)),
     "decisions": ((READ,), (READ, ADD)),
     "external_claims": ((READ, ADD, CHANGE), (READ, CHANGE)),

@@ -120,6 +120,10 @@ class ProviderHttp:
         """Sent once: only the caller knows whether a repeat is the same act."""
         return await self._send(what, "POST", path, self._deadline(), headers=headers, content=self._encode(what, body))
 
+    async def patch(self, what: str, path: str, body: Mapping[str, object]) -> Answer:
+        """Sent once."""
+        return await self._send(what, "PATCH", path, self._deadline(), content=self._encode(what, body))
+
     async def delete(self, what: str, path: str) -> Answer:
         """Sent once."""
         return await self._send(what, "DELETE", path, self._deadline())

@@ -5,7 +5,7 @@ Source: persona-openapi 2025-12-08, https://docs.withpersona.com/api-reference/i
 
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,6 +15,8 @@ from issuer.errors import ProviderRefused, SettingsError
 from issuer.providers.http import TIMEOUT, Answer, checked_base, is_web_link, unexpected
 from issuer.providers.persona_http import PersonaHttp, environment_id
 from issuer.providers.persona_inquiry import (
+    INCLUDE,
+    Included,
     Inquiry,
     Opened,
     read_one,
@@ -157,8 +159,9 @@ class PersonaProvider(Provider):
         path = _path(what, check_ref)
         now = self._now()
         # No fields filter: whether the template relationship would survive it is not documented.
-        answer = await self._api.get(what, path, {"include": ""})
-        return self._reading(what, answer, self._opened(what, answer, check_ref).inquiry, now)
+        answer = await self._api.get(what, path, {"include": INCLUDE})
+        opened = self._opened(what, answer, check_ref)
+        return self._reading(what, answer, opened.inquiry, now, opened.included)
 
     async def resume(self, check_ref: str) -> Session:
         what = "resume a check"
@@ -212,8 +215,10 @@ class PersonaProvider(Provider):
             raise _unexpected(what, "answered with another inquiry than the one asked for", answer)
         return opened
 
-    def _reading(self, what: str, answer: Answer, inquiry: Inquiry, read_at: datetime) -> Reading:
-        reading = inquiry.reading(self._environment, read_at)
+    def _reading(
+        self, what: str, answer: Answer, inquiry: Inquiry, read_at: datetime, included: Sequence[Included] = ()
+    ) -> Reading:
+        reading = inquiry.reading(self._environment, read_at, included)
         if reading is None:
             raise _unexpected(what, "answered with an inquiry that has no status or no times", answer)
         return reading

@@ -7,13 +7,13 @@ Source: persona-openapi 2025-12-08, https://docs.withpersona.com/model-lifecycle
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
-from issuer.providers.protocol import Outcome, Reading
+from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Part, Reading
 from issuer.providers.wire import identifier, moment, reference, word
 
 # `completed` is the end screen, not a decision.
@@ -28,8 +28,34 @@ OUTCOMES: Final[Mapping[str, Outcome]] = {
     "expired": Outcome.EXPIRED,
 }
 
+PART_OUTCOMES: Final[Mapping[str, CheckOutcome]] = {
+    "initiated": CheckOutcome.PENDING,
+    "submitted": CheckOutcome.PENDING,
+    "requires_retry": CheckOutcome.PENDING,
+    "passed": CheckOutcome.PASSED,
+    "confirmed": CheckOutcome.PASSED,
+    "tentatively_passed": CheckOutcome.PASSED,
+    "failed": CheckOutcome.FAILED,
+    "tentatively_failed": CheckOutcome.FAILED,
+    "skipped": CheckOutcome.SKIPPED,
+    "canceled": CheckOutcome.SKIPPED,
+}
+# Screening reports whose match is a reason of ours, about people and about businesses.
+HITS: Final[Mapping[str, str]] = {
+    "report/watchlist": "watchlist_hit",
+    "report/business-watchlist": "watchlist_hit",
+    "report/politically-exposed-person": "pep_hit",
+    "report/adverse-media": "adverse_media_hit",
+    "report/business-adverse-media": "adverse_media_hit",
+}
+INCLUDE: Final = "reports,verifications"  # what of an inquiry's surroundings is asked for with it
+_VERIFICATION = "verification/"
+_MOST_REASONS = 20
+_MOST_INCLUDED = 200
+
 _SESSION_LIFE = timedelta(hours=24)  # Persona's default, when a token does not say
 _Other = list[Any] | str | int | float | bool | None
+_NoList = dict[str, Any] | str | int | float | bool | None
 
 
 class _Link(msgspec.Struct):
@@ -74,6 +100,48 @@ class _Attributes(msgspec.Struct, rename="kebab"):
         return max((at for at in map(moment, times) if at is not None), default=None)
 
 
+class _Finding(msgspec.Struct):
+    """One line of a verification: which of its checks, and how it ended."""
+
+    name: Any = None
+    status: Any = None
+
+
+class _PartAttributes(msgspec.Struct, rename="kebab"):
+    status: Any = None
+    has_match: Any = None
+    completed_at: Any = None
+    checks: list[_Finding | _Other] | _NoList = None
+
+
+class Included(msgspec.Struct):
+    """A verification or a report that came beside the inquiry. What it found about whom is skipped by the decoder."""
+
+    type: Any = None
+    id: Any = None
+    attributes: _PartAttributes | _Other = None
+
+    def hit(self) -> Hit | None:
+        """Of a screening report that is ready and matched somebody. The same find has the same key."""
+        code, ref, about = HITS.get(str(self.type)), identifier(self.id), self.attributes
+        if code is None or ref is None or not isinstance(about, _PartAttributes) or about.has_match is not True:
+            return None
+        return Hit(code=code, key=f"{ref}@{word(about.completed_at) or ''}")
+
+    def part(self) -> Part | None:
+        kind, ref, about = word(self.type), identifier(self.id), self.attributes
+        if kind is None or not kind.startswith(_VERIFICATION) or ref is None or not isinstance(about, _PartAttributes):
+            return None
+        findings = [one for one in about.checks if isinstance(one, _Finding)] if isinstance(about.checks, list) else []
+        failed = [identifier(one.name) for one in findings if one.status == "failed"]
+        return Part(
+            ref=ref,
+            kind=kind.removeprefix(_VERIFICATION)[:64],
+            outcome=PART_OUTCOMES.get(word(about.status) or "", CheckOutcome.UNKNOWN),
+            reasons=tuple(name for name in failed[:_MOST_REASONS] if name is not None),
+        )
+
+
 class Inquiry(msgspec.Struct):
     """One inquiry. Every accessor checks what it returns."""
 
@@ -101,7 +169,7 @@ class Inquiry(msgspec.Struct):
                     return found
         return None
 
-    def reading(self, environment: str, read_at: datetime) -> Reading | None:
+    def reading(self, environment: str, read_at: datetime, included: Sequence[Included] = ()) -> Reading | None:
         """What this says about the check, or None if it has no id, no status or no time at all."""
         check_ref, attributes = self.check_ref(), self.attributes
         if check_ref is None or not isinstance(attributes, _Attributes):
@@ -122,6 +190,8 @@ class Inquiry(msgspec.Struct):
             decided_at=moment(attributes.decisioned_at) if decided else None,
             redacted=attributes.redacted_at is not None,  # any value: an unreadable time is still an erasure
             read_at=read_at,
+            hits=tuple(hit for one in included if (hit := one.hit()) is not None),
+            parts=tuple(part for one in included if (part := one.part()) is not None),
         )
 
 
@@ -140,6 +210,7 @@ class _Links(msgspec.Struct):
 class _One(msgspec.Struct):
     data: Inquiry
     meta: _Meta | _Other = None
+    included: list[Included | _Other] | _NoList = None
 
 
 class _Page(msgspec.Struct):
@@ -169,6 +240,7 @@ class Opened(msgspec.Struct, frozen=True):
     inquiry: Inquiry
     token: str | None
     link: str | None
+    included: tuple[Included, ...] = ()
 
     def __repr__(self) -> str:
         return "Opened(***)"
@@ -181,7 +253,9 @@ def read_one(body: bytes) -> Opened | None:
     except _BAD:
         return None
     meta = answer.meta if isinstance(answer.meta, _Meta) else _Meta()
-    return Opened(answer.data, _secret(meta.session_token), _secret(meta.one_time_link))
+    beside = answer.included if isinstance(answer.included, list) else []
+    included = tuple(one for one in beside[:_MOST_INCLUDED] if isinstance(one, Included))
+    return Opened(answer.data, _secret(meta.session_token), _secret(meta.one_time_link), included)
 
 
 def read_page(body: bytes) -> tuple[list[Inquiry], bool] | None:

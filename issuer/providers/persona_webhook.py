@@ -34,6 +34,16 @@ KNOWN_EVENTS: Final = frozenset(
         "declined",
         "redacted",
     )
+) | frozenset(
+    f"report/{kind}.{what}"
+    for kind in (
+        "watchlist",
+        "politically-exposed-person",
+        "adverse-media",
+        "business-watchlist",
+        "business-adverse-media",
+    )
+    for what in ("matched", "dismissed")
 )
 
 # One group per live secret, separated by a space; inside a group a comma. This is not Stripe's `t=,v1=,v1=`.
@@ -100,7 +110,7 @@ class PersonaDoor(WebhookDoor):
 
     def parse(self, body: bytes) -> Event:
         """Read a verified body. Raises `WebhookRefused("malformed")` if it is no JSON or has no event id to keep."""
-        event = _event(body)
+        event = read_event(body)
         # Raised here and not in an except clause: a decoder's error may quote the body and must not be chained.
         if event is None:
             raise WebhookRefused("malformed")
@@ -142,6 +152,13 @@ class _Relationships(msgspec.Struct):
     camel: _Relationship | _Other = msgspec.field(name="inquiryTemplate", default=None)
     snake: _Relationship | _Other = msgspec.field(name="inquiry_template", default=None)
     legacy: _Relationship | _Other = msgspec.field(name="template", default=None)
+    inquiry: _Relationship | _Other = None
+
+    def check(self) -> str | None:
+        """The inquiry that a report is about."""
+        if isinstance(self.inquiry, _Relationship) and isinstance(self.inquiry.data, _Link):
+            return identifier(self.inquiry.data.id)
+        return None
 
     def template(self) -> str | None:
         for relationship in (self.kebab, self.camel, self.snake, self.legacy):
@@ -193,9 +210,11 @@ _ENVELOPE = msgspec.json.Decoder(_Envelope)
 _NO_EVENT = _EventAttributes()
 _NO_SUBJECT = _Subject()
 _NO_ATTRIBUTES = _SubjectAttributes()
+_NO_LINKS = _Relationships()
 
 
-def _event(body: bytes) -> Event | None:
+def read_event(body: bytes) -> Event | None:
+    """One event, from a webhook or a list of them. None if it has no id to keep."""
     try:
         envelope = _ENVELOPE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -211,14 +230,15 @@ def _event(body: bytes) -> Event | None:
     subject = payload.data if isinstance(payload, _Payload) and isinstance(payload.data, _Subject) else _NO_SUBJECT
     about = subject.attributes if isinstance(subject.attributes, _SubjectAttributes) else _NO_ATTRIBUTES
     is_check = subject.type == "inquiry"
-    links = subject.relationships
+    links = subject.relationships if isinstance(subject.relationships, _Relationships) else _NO_LINKS
+    is_report = isinstance(subject.type, str) and subject.type.startswith("report/")
     name = word(attributes.name) or "unknown"
     return Event(
         key=key,
         name=name,
         known=name in KNOWN_EVENTS,
-        check_ref=identifier(subject.id) if is_check else None,
-        template=links.template() if is_check and isinstance(links, _Relationships) else None,
+        check_ref=identifier(subject.id) if is_check else links.check() if is_report else None,
+        template=links.template() if is_check else None,
         reference=reference(about.kebab) or reference(about.camel) or reference(about.snake),
         status=word(about.status),
         occurred_at=moment(attributes.kebab) or moment(attributes.camel) or moment(attributes.snake),

@@ -28,6 +28,35 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  # a status this version has no word for: never acted on
 
 
+class CheckOutcome(StrEnum):
+    """How one part of a check ended."""
+
+    PENDING = "pending"
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One verification inside a check: `kind` in the provider's word for it (`government-id`), never what it found.
+
+    `reasons` are the provider's codes for what failed; compliance alone may read them.
+    """
+
+    ref: str
+    kind: str
+    outcome: CheckOutcome
+    reasons: tuple[str, ...] = ()
+
+
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
+    """A screening report that found somebody. `code` is a reason code of ours; `key` is the same for the same find."""
+
+    code: str
+    key: str
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One webhook, read through an allow-list of fields. A doorbell: nothing here is trusted as a decision.
 
@@ -50,7 +79,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 
     `evidence_at` is the provider's time of the newest change and orders readings; `decided_at` the time of
     the decision if there is one. `reference` is None where the answer does not say whose check it is, which decides
-    nothing. `redacted` means the record was erased: no claim may be issued on it.
+    nothing. `redacted` means the record was erased: no claim may be issued on it. `hits`: what screening found, of a
+    person who is monitored also long after the decision. `parts`: the verifications that the check is made of.
     """
 
     check_ref: str
@@ -63,6 +93,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     decided_at: datetime | None
     redacted: bool
     read_at: datetime
+    hits: tuple[Hit, ...] = ()
+    parts: tuple[Part, ...] = ()
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,11 +15,14 @@ _DOMAIN = b"claimwright ruling 1\n"
 
 
 class Act(StrEnum):
-    """`lift` takes a person's decline or revocation back: then the provider's word counts again."""
+    """`lift` takes a person's decline or revocation back: then the provider's word counts again. `clear`: what flagged
+    an approved case was looked at, and its claims stay.
+    """
 
     APPROVE = "approve"
     DECLINE = "decline"
     LIFT = "lift"
+    CLEAR = "clear"
 
 
 class RulingStatus(StrEnum):
@@ -47,6 +50,7 @@ FROM: dict[Act, frozenset[CaseStatus]] = {
     Act.DECLINE: frozenset(
         {CaseStatus.CREATED, CaseStatus.STARTED, CaseStatus.SUBMITTED, CaseStatus.IN_REVIEW, CaseStatus.APPROVED}
     ),
+    Act.CLEAR: frozenset({CaseStatus.APPROVED}),
 }
 
 
@@ -87,10 +91,10 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return Signed(operator_id=signer.operator_id, at=at, signature=signature)
 
 
-def seen(status: str, evidence_at: datetime | None, person_ruling: str | None) -> str:
-    """What a case was when a person looked at it, in one word: `in_review@1795694400000000`."""
+def seen(status: str, evidence_at: datetime | None, person_ruling: str | None, hits: int) -> str:
+    """What a case was when a person looked at it, in one word: `in_review@1795694400000000`, `+2` after two hits."""
     stamp = 0 if evidence_at is None else (evidence_at - EPOCH) // MICROSECOND
-    return f"{status}@{stamp}" + (f"!{person_ruling}" if person_ruling else "")
+    return f"{status}@{stamp}" + (f"+{hits}" if hits else "") + (f"!{person_ruling}" if person_ruling else "")
 
 
 def needs_two(act: Act, review: str) -> bool:
@@ -98,7 +102,9 @@ def needs_two(act: Act, review: str) -> bool:
     return review != "one" and act is not Act.DECLINE
 
 
-def refusal(act: Act, status: CaseStatus, person_ruling: str | None, *, redacted: bool) -> str | None:
+def refusal(
+    act: Act, status: CaseStatus, person_ruling: str | None, *, redacted: bool, flagged: bool = False
+) -> str | None:
     """Why this act is none for a case that stands so; None if it is."""
     if act is Act.LIFT:
         return None if person_ruling is not None else "nothing_to_lift"
@@ -106,6 +112,8 @@ def refusal(act: Act, status: CaseStatus, person_ruling: str | None, *, redacted
         return "person_ruled"
     if status not in FROM[act]:
         return "not_a_move"
+    if act is Act.CLEAR and not flagged:
+        return "not_flagged"
     if act is Act.APPROVE and redacted:
         return "redacted"
     return None

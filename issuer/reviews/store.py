@@ -24,7 +24,18 @@ _IS_OPEN = Ruling.status.in_([RulingStatus.PROPOSED, RulingStatus.READY])
 
 
 def seen(case: Case) -> str:
-    return rules.seen(case.status, case.evidence_at, case.person_ruling)
+    return rules.seen(case.status, case.evidence_at, case.person_ruling, len(case.hits or ()))
+
+
+def refusal(act: Act, case: Case) -> str | None:
+    """Why this act is none for this case; None if it is."""
+    return rules.refusal(
+        act,
+        CaseStatus(case.status),
+        case.person_ruling,
+        redacted=case.redacted_at is not None,
+        flagged=case.flag is not None,
+    )
 
 
 def needs_two(act: Act, case: Case) -> bool:
@@ -46,7 +57,7 @@ async def propose(
     case = await cases.locked(session, terms.case_id)
     if terms.seen != seen(case):
         raise Conflict(f"the case has moved since it was looked at; it is {seen(case)} now")
-    why = rules.refusal(terms.act, CaseStatus(case.status), case.person_ruling, redacted=case.redacted_at is not None)
+    why = refusal(terms.act, case)
     if why is not None:
         raise Conflict(f"{terms.act} is not for this case: {why}")
     if await open_of(session, case.id) is not None:
@@ -131,11 +142,13 @@ async def of_case(session: AsyncSession, case_id: str) -> list[Ruling]:
 async def waiting(
     session: AsyncSession, *, limit: int, after: str = "", tenant_id: str = "default"
 ) -> list[tuple[Case, Ruling | None]]:
-    """Cases in review, the oldest first, and those with a ruling that waits for a second person or for the daemon."""
+    """Cases in review or flagged, the oldest first, and those with a ruling that waits for a second person."""
     mine = sa.select(Case).where(Case.tenant_id == tenant_id, Case.id > after).order_by(Case.id).limit(limit)
     in_review = await session.scalars(mine.where(Case.status == CaseStatus.IN_REVIEW))
     ruled_on = await session.scalars(mine.join(Ruling, Ruling.case_id == Case.id).where(_IS_OPEN))
-    found = sorted({case.id: case for case in (*in_review, *ruled_on)}.values(), key=lambda case: case.id)[:limit]
+    flagged = await session.scalars(mine.where(Case.flag.is_not(None)))
+    by_id = {case.id: case for case in (*in_review, *ruled_on, *flagged)}
+    found = [by_id[case_id] for case_id in sorted(by_id)[:limit]]
     rulings = await session.scalars(sa.select(Ruling).where(_IS_OPEN, Ruling.case_id.in_([case.id for case in found])))
     by_case = {ruling.case_id: ruling for ruling in rulings}
     return [(case, by_case.get(case.id)) for case in found]

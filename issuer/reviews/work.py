@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
 from issuer.access import operators
-from issuer.cases import evidence
+from issuer.cases import evidence, reasons
 from issuer.cases import rules as case_rules
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
@@ -112,8 +112,15 @@ class ReviewWorker:
             await self._approve(session, ruling, case, identities, now)
         elif act is Act.DECLINE:
             await self._decline(session, ruling, case, now)
-        else:
+            if ruling.reason in reasons.ABOUT_THE_PERSON:
+                for other in await evidence.locked_others(session, case):
+                    if rules.refusal(act, CaseStatus(other.status), other.person_ruling, redacted=False) is None:
+                        await self._decline(session, ruling, other, now)
+        elif act is Act.LIFT:
             await self._lift(session, ruling, case, now)
+        else:
+            self._record(session, ruling, case, now)
+        case.flag = None
         case.updated_at = now
         return True
 
@@ -140,9 +147,7 @@ class ReviewWorker:
         """Newer evidence came while the ruling was on its way: somebody has to look at the case again."""
         if ruling.seen != store.seen(case):
             return "case_moved"
-        return rules.refusal(
-            Act(ruling.act), CaseStatus(case.status), case.person_ruling, redacted=case.redacted_at is not None
-        )
+        return store.refusal(Act(ruling.act), case)
 
     async def _approve(
         self, session: AsyncSession, ruling: Ruling, case: Case, identities: Mapping[int, str], now: datetime
@@ -166,6 +171,10 @@ class ReviewWorker:
         case.person_ruling = None
         case.evidence_at = None  # the provider's word counts again, whenever it was said
         await self._seal(session, case, evidence.LIFTED, ruling, now)
+        self._record(session, ruling, case, now)
+
+    def _record(self, session: AsyncSession, ruling: Ruling, case: Case, now: datetime) -> None:
+        """A ruling that leaves the status as it is."""
         history.record(
             session,
             case_id=case.id,
@@ -173,7 +182,7 @@ class ReviewWorker:
             source=case.status,
             target=case.status,
             cause=APPLIED,
-            detail={"ruling": ruling.id},
+            detail={"ruling": ruling.id, "act": ruling.act},
         )
 
     def _move(

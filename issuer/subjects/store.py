@@ -17,7 +17,7 @@ from issuer.cases import reasons, standing
 from issuer.cases.challenges import WalletChallenge
 from issuer.cases.reasons import Audience
 from issuer.cases.rules import OPEN, CaseStatus
-from issuer.cases.tables import Case, CaseRequest, Decision, Subject, SubjectWallet
+from issuer.cases.tables import Case, CaseRequest, Check, Decision, Subject, SubjectWallet
 from issuer.chain.rules import TxStatus
 from issuer.chain.tables import Attempt, Transaction, TransactionClaim
 from issuer.claims import store as claim_store
@@ -158,6 +158,7 @@ async def erase(session: AsyncSession, subject: Subject, at: datetime) -> None:
         sa.delete(InboxEvent).where(_is_of(cases)),
         sa.delete(WalletChallenge).where(WalletChallenge.case_id.in_(case_ids)),
         sa.delete(CaseRequest).where(CaseRequest.case_id.in_(case_ids)),
+        sa.delete(Check).where(Check.case_id.in_(case_ids)),
         sa.delete(ExternalClaim).where(ExternalClaim.case_id.in_(case_ids)),
         sa.delete(FindingRow).where(
             sa.or_(
@@ -177,7 +178,7 @@ async def erase(session: AsyncSession, subject: Subject, at: datetime) -> None:
         .where(Case.id.in_(case_ids))
         .values(
             wallet=ERASED, identity=None, reference=None, redirect_url=None, check_ref=None, proof_message=None,
-            proof_signature=None, reasons=[],
+            proof_signature=None, reasons=[], hits=None, flag=None,
         ),
         sa.update(history.History)
         .where(history.History.case_id.in_(case_ids), history.History.cause != history.PERSON)

@@ -168,3 +168,18 @@ async def test_a_person_is_exported_and_erased(rig: Rig) -> None:
     nothing = json.loads(await shell("claimwright retention --dry-run --json", **env))
     assert nothing["would_be"] is True
     await audited(rig, env)
+
+
+async def test_persona_is_set_up_and_caught_up_with(rig: Rig) -> None:
+    """As docs/providers.md says: the webhook that is there is mended, and an event that none brought is found."""
+    env = {**rig.operator_environment(), "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+    env["WEBHOOK_URL"] = rig.webhook_url
+    await rig.control("/chaos", {"drop": True})
+    case = await rig.open_case()
+    await rig.approve(case)
+    (commands,) = blocks("docs/providers.md", "persona")
+    out = await shell(commands, **env)
+    assert "enabled" in out
+    assert "wbhsec_" not in out  # it was there before
+    await rig.until_claim(case["id"], "confirmed")
+    await rig.control("/chaos", {"drop": False})

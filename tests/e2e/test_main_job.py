@@ -161,3 +161,31 @@ async def test_events_that_are_nobodys_are_kept_and_do_nothing(rig: Rig) -> None
     assert outcomes["inquiry.approved"] == "unknown_check"
     assert outcomes["inquiry.something-new"] == "not_followed"
     assert await rig.sender_nonce() == before
+
+
+async def test_a_watchlist_hit_long_after_the_approval_waits_for_a_person_and_no_dapp_hears_of_it(rig: Rig) -> None:
+    case = await rig.open_case()
+    await rig.simulate(case["provider_ref"], "start_inquiry")
+    verification = {
+        "type": "create_passed_verification",
+        "data": {"verification-template-id": "vtmpl_government_id"},
+    }
+    answer = await rig.persona.post(
+        f"/api/v1/inquiries/{case['provider_ref']}/perform-simulate-actions",
+        json={"meta": {"simulate-actions": [verification]}},
+    )
+    assert answer.status_code == 200, answer.text
+    await rig.simulate(case["provider_ref"], "complete_inquiry", "approve_inquiry")
+    await rig.until_claim(case["id"], "confirmed")
+    checks = (await rig.dapp.get(f"/v1/cases/{case['id']}/checks")).json()["items"]
+    assert {check["outcome"] for check in checks} == {"passed"}
+    await rig.control("/reports", {"inquiry-id": case["provider_ref"], "type": "watchlist"})
+
+    async def flagged() -> bool | None:
+        waiting = (await rig.dapp.get("/v1/reviews", params={"limit": 100})).json()["items"]
+        return any(each["case_id"] == case["id"] and each["flag"] == "watchlist_hit" for each in waiting) or None
+
+    await until(flagged, 15, rig.tail)
+    assert await rig.is_verified(case["wallet"])
+    told = [(await rig.dapp.get(f"/v1/cases/{case['id']}{page}")).text for page in ("", "/timeline", "/checks")]
+    assert "watchlist" not in "".join(told)

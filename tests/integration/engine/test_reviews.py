@@ -15,12 +15,12 @@ from issuer.access.operators import Signer, signer_of
 from issuer.cases import people
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case, Decision
+from issuer.cases.tables import Case, Check, Decision
 from issuer.claims.queueing import Issuance
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import Conflict, InvalidInput, NotAllowed, ProviderRefused, ProviderUnavailable
 from issuer.ids import new_id
-from issuer.providers.protocol import Outcome
+from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Part
 from issuer.reviews import store
 from issuer.reviews.rules import PROPOSE, SECOND, Act, RulingStatus, Terms
 from issuer.reviews.tables import Ruling
@@ -315,3 +315,117 @@ async def test_the_queue_is_oldest_first_and_shows_what_waits_for_a_second_perso
     assert [case.id for case, _ in everything] == [first.id, middle.id, last.id]
     assert [found and found.id for _, found in everything] == [None, ruling.id, None]
     assert [case.id for case, _ in further] == [middle.id]
+
+
+# ---- screening -----------------------------------------------------------------------------------------------
+
+
+def finds(engine: Engine, case: Case, outcome: Outcome = Outcome.APPROVED, key: str = "rep_1@T") -> None:
+    """From now on the provider shows a watchlist hit on this case."""
+    engine.persona.says(case, outcome)
+    assert case.check_ref is not None
+    hits = (Hit(code="watchlist_hit", key=key),)
+    engine.persona.readings[case.check_ref] = msgspec.structs.replace(
+        engine.persona.readings[case.check_ref], hits=hits
+    )
+
+
+async def again(engine: Engine, case: Case) -> None:
+    await engine.cases.handle_event(await engine.receive(case, "report/watchlist.matched"))
+    await engine.settle()
+
+
+@pytest.fixture
+def hits_revoke() -> Iterator[None]:
+    shipped = LEVELS["basic"]
+    LEVELS["basic"] = msgspec.structs.replace(shipped, on_hit="revoke")
+    yield
+    LEVELS["basic"] = shipped
+
+
+async def test_a_hit_before_the_decision_waits_for_two_people(engine: Engine, two: People) -> None:
+    case = await engine.open_case()
+    finds(engine, case)
+    await again(engine, case)
+    found = await engine.case(case)
+    assert (found.status, found.flag) == (CaseStatus.IN_REVIEW, "watchlist_hit")
+    await two.rule(case, Act.APPROVE, "false_positive")
+    assert await engine.is_verified(case.wallet)
+    await again(engine, case)  # the provider goes on showing it
+    found = await engine.case(case)
+    assert (found.status, found.flag) == (CaseStatus.APPROVED, None)
+
+
+async def test_a_hit_months_later_flags_the_case_and_its_claim_stands_until_a_person_says_no(
+    engine: Engine, two: People
+) -> None:
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    finds(engine, case)
+    await again(engine, case)
+    assert await engine.is_verified(case.wallet)
+    async with engine.db.read() as session:
+        ((waiting, _),) = await store.waiting(session, limit=5)
+    assert (waiting.id, waiting.flag) == (case.id, "watchlist_hit")
+    await two.rule(case, Act.CLEAR, "false_positive")
+    assert (await engine.case(case)).flag is None
+    assert await engine.is_verified(case.wallet)
+    finds(engine, case, key="rep_1@U")  # and another find
+    await again(engine, case)
+    assert (await engine.case(case)).flag == "watchlist_hit"
+    await two.rule(case, Act.DECLINE, "watchlist_hit")
+    assert not await engine.is_verified(case.wallet)
+
+
+async def test_a_decline_about_the_person_reaches_every_claim_of_the_subject(engine: Engine, two: People) -> None:
+    first, second, stranger = [await engine.open_case() for _ in range(3)]
+    async with engine.db.write() as session:
+        row = await session.get(Case, second.id)
+        assert row is not None
+        row.subject_id = first.subject_id
+    second = await engine.case(second)
+    for case in (first, second, stranger):
+        await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    await two.rule(first, Act.DECLINE, "suspected_fraud")
+    verified = [await engine.is_verified(case.wallet) for case in (first, second, stranger)]
+    assert verified == [False, False, True]
+    assert (await engine.case(second)).person_ruling == "declined"
+
+
+async def test_a_hit_that_revokes_takes_the_claim_back_until_the_provider_drops_it(
+    engine: Engine, two: People, hits_revoke: None
+) -> None:
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    finds(engine, case)
+    await again(engine, case)
+    assert not await engine.is_verified(case.wallet)
+    await again(engine, case)
+    assert (await engine.case(case)).status == CaseStatus.DECLINED
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    assert await engine.is_verified(case.wallet)
+
+
+async def test_a_flag_nobody_raised_is_not_cleared(engine: Engine, two: People) -> None:
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    with pytest.raises(Conflict, match="not_flagged"):
+        await two.propose(case, Act.CLEAR, "false_positive")
+
+
+async def test_verifications_are_kept_as_codes_and_follow_the_provider(engine: Engine, two: People) -> None:
+    case = await engine.open_case()
+    assert case.check_ref is not None
+    part = Part(ref="ver_1", kind="government-id", outcome=CheckOutcome.FAILED, reasons=("id_expired_detection",))
+    for outcome in (CheckOutcome.FAILED, CheckOutcome.PASSED):
+        engine.persona.says(case, Outcome.SUBMITTED)
+        told = msgspec.structs.replace(part, outcome=outcome, reasons=part.reasons if outcome == "failed" else ())
+        reading = msgspec.structs.replace(engine.persona.readings[case.check_ref], parts=(told,))
+        engine.persona.readings[case.check_ref] = reading
+        await engine.cases.handle_event(await engine.receive(case))
+    (row,) = await engine.rows(Check)
+    assert (row.kind, row.outcome, row.reasons) == ("government-id", "passed", [])

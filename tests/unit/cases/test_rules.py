@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from issuer.cases import rules
 from issuer.cases.rules import CaseStatus, Standing, weigh
 from issuer.errors import IllegalMove
-from issuer.providers.protocol import Outcome, Reading
+from issuer.providers.protocol import Hit, Outcome, Reading
 
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = T0 + timedelta(minutes=5)
@@ -150,3 +150,49 @@ def test_whatever_the_order_the_end_is_decided_by_evidence_not_by_arrival(steps:
 def test_every_status_has_a_summary_and_every_outcome_but_unknown_a_status() -> None:
     assert set(rules.SUMMARIES) == set(CaseStatus)
     assert set(rules.STATUS_OF) == set(Outcome) - {Outcome.UNKNOWN}
+
+
+# ---- screening -----------------------------------------------------------------------------------------------
+
+HIT = Hit(code="watchlist_hit", key="rep_1@T")
+
+
+def test_a_hit_keeps_an_approval_from_being_made() -> None:
+    verdict = weigh(standing(CaseStatus.STARTED), reading(Outcome.APPROVED, hits=(HIT,)))
+    assert (verdict.target, verdict.hits) == (CaseStatus.IN_REVIEW, (HIT,))
+
+
+def test_a_hit_on_an_approval_takes_nothing_back_and_is_named_once() -> None:
+    approved = reading(Outcome.APPROVED, hits=(HIT,))
+    first = weigh(standing(CaseStatus.APPROVED), approved)
+    assert (first.target, first.hits) == (None, (HIT,))
+    again = weigh(standing(CaseStatus.APPROVED, hits=frozenset({HIT.key})), approved)
+    assert (again.outcome, again.hits) == ("no_change", ())
+
+
+def test_a_flag_waits_for_a_person_even_when_the_provider_has_dropped_the_hit() -> None:
+    flagged = standing(CaseStatus.IN_REVIEW, hits=frozenset({HIT.key}), flag=HIT.code)
+    assert weigh(flagged, reading(Outcome.APPROVED)).outcome == "no_change"
+
+
+def test_a_new_hit_is_seen_though_the_decision_is_older_than_a_persons() -> None:
+    verdict = weigh(
+        standing(CaseStatus.APPROVED, evidence_at=LATER), reading(Outcome.APPROVED, evidence_at=T0, hits=(HIT,))
+    )
+    assert (verdict.outcome, verdict.hits) == ("older_evidence", (HIT,))
+
+
+def test_a_hit_that_revokes_is_a_decline_for_as_long_as_it_is_shown() -> None:
+    shown = reading(Outcome.APPROVED, hits=(HIT,))
+    assert weigh(standing(CaseStatus.APPROVED), shown, "revoke").target is CaseStatus.DECLINED
+    known = standing(CaseStatus.DECLINED, hits=frozenset({HIT.key}))
+    assert weigh(known, shown, "revoke").outcome == "no_change"
+    assert weigh(known, reading(Outcome.APPROVED), "revoke").target is CaseStatus.APPROVED
+
+
+@given(status=st.sampled_from(CaseStatus), outcome=st.sampled_from(Outcome))
+def test_a_hit_never_leads_to_an_approval_unless_it_is_ignored(status: CaseStatus, outcome: Outcome) -> None:
+    found = reading(outcome, hits=(HIT,))
+    assert weigh(standing(status), found).target is not CaseStatus.APPROVED
+    assert weigh(standing(status), found, "revoke").target is not CaseStatus.APPROVED
+    assert weigh(standing(status), found, "ignore").target is weigh(standing(status), reading(outcome)).target

@@ -10,7 +10,7 @@ import pytest
 
 from issuer.errors import ProviderRefused, SettingsError
 from issuer.providers.persona import PersonaProvider
-from issuer.providers.protocol import Outcome, StartCheck
+from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Part, StartCheck
 from tests.unit.providers.persona_stub import API_KEY, INQUIRY, NOW, REFERENCE, TEMPLATE, Reply
 
 CLAIMS = base64.urlsafe_b64encode(b'{"exp":1795262543}').decode().rstrip("=")
@@ -128,7 +128,11 @@ async def test_fetch_reads_the_truth_of_the_one_asked_for(stub, build, inquiry):
     stub.will(Reply(body=inquiry()))
     reading = await build().fetch(INQUIRY)
     sent = stub.sent[0]
-    assert (sent.method, sent.path, sent.query) == ("GET", f"/api/v1/inquiries/{INQUIRY}", {"include": ""})
+    assert (sent.method, sent.path, sent.query) == (
+        "GET",
+        f"/api/v1/inquiries/{INQUIRY}",
+        {"include": "reports,verifications"},
+    )
     assert (reading.outcome, reading.template, reading.reference) == (Outcome.APPROVED, TEMPLATE, REFERENCE)
     assert (reading.environment, reading.read_at) == ("sandbox", datetime.fromtimestamp(NOW, UTC))
 
@@ -257,3 +261,57 @@ async def test_a_borrowed_client_is_left_open_and_its_manners_are_not_used(stub,
 async def test_nothing_that_is_shown_holds_the_key(build):
     provider = build()
     assert API_KEY not in repr(provider) + str(provider) + repr(provider._api) + repr(provider._api._client)
+
+
+REPORT = {
+    "type": "report/watchlist",
+    "id": "rep_1",
+    "attributes": {
+        "status": "ready",
+        "has-match": True,
+        "completed-at": "2026-11-20T12:00:00Z",
+        "name-last": "Doe",
+    },
+}
+VERIFICATION = {
+    "type": "verification/government-id",
+    "id": "ver_1",
+    "attributes": {
+        "status": "failed",
+        "name-first": "Jane",
+        "checks": [
+            {"name": "id_expired_detection", "status": "failed", "reasons": []},
+            {"name": "id_entity_detection", "status": "passed", "reasons": []},
+            {"name": "Jane Doe", "status": "failed"},
+            7,
+        ],
+    },
+}
+
+
+async def test_what_came_beside_an_inquiry_is_read_as_codes_and_nothing_else(build, stub, inquiry):
+    body = inquiry()
+    body["included"] = [REPORT, VERIFICATION, {"type": "selfie", "id": "sel_1"}, None, 7]
+    stub.will(Reply(body=body))
+    reading = await build().fetch(INQUIRY)
+    assert reading.hits == (Hit(code="watchlist_hit", key="rep_1@2026-11-20T12:00:00Z"),)
+    assert reading.parts == (
+        Part(ref="ver_1", kind="government-id", outcome=CheckOutcome.FAILED, reasons=("id_expired_detection",)),
+    )
+    assert "Jane" not in repr(reading)
+    assert "Doe" not in repr(reading)
+
+
+@pytest.mark.parametrize("has_match", [False, None, "true", 1, {}])
+async def test_only_a_plain_yes_is_a_hit(build, stub, inquiry, has_match):
+    body = inquiry()
+    body["included"] = [{**REPORT, "attributes": {**REPORT["attributes"], "has-match": has_match}}]
+    stub.will(Reply(body=body))
+    assert (await build().fetch(INQUIRY)).hits == ()
+
+
+@pytest.mark.parametrize("included", [None, {}, "x", 7, [[]], [{"type": []}], [{"id": 7, "attributes": []}]])
+async def test_an_odd_surrounding_is_no_surrounding(build, stub, inquiry, included):
+    stub.will(Reply(body=inquiry() | {"included": included}))
+    reading = await build().fetch(INQUIRY)
+    assert (reading.outcome, reading.hits, reading.parts) == (Outcome.APPROVED, (), ())

@@ -3,6 +3,8 @@
 import json
 import traceback
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -123,7 +125,7 @@ def test_an_account_event_names_no_check(webhook):
     assert (event.name, event.known, event.check_ref, event.template) == ("account.redacted", False, None, None)
 
 
-@pytest.mark.parametrize("name", ["inquiry.transitioned", "report/watchlist.matched", "case.resolved", "x.y"])
+@pytest.mark.parametrize("name", ["inquiry.transitioned", "report/watchlist.ready", "case.resolved", "x.y"])
 def test_other_events_are_kept_and_nothing_more(webhook, name):
     body = webhook("approved")
     body["data"]["attributes"]["name"] = name
@@ -261,3 +263,27 @@ def test_any_value_anywhere_below_the_id_is_survived(webhook, path, value):
         parent = parent[name]
     parent[path[-1]] = value
     assert parse(body).key == "evt_vUqdoVNMyZyUY6Y1o3xUEvZlmHAm"
+
+
+def report() -> dict[str, Any]:
+    """As Persona's own specification gives it."""
+    path = Path(__file__).parents[2] / "fixtures/persona/official/report-watchlist-matched.json"
+    return json.loads(path.read_text(encoding="utf-8"))  # type: ignore[no-any-return]
+
+
+def test_a_match_rings_for_the_inquiry_that_the_report_is_about():
+    event = parse(report())
+    assert (event.name, event.known, event.check_ref) == (
+        "report/watchlist.matched",
+        True,
+        "inq_VVpTcAmqY1iHGYmB8gPrtNLf",
+    )
+    assert (event.template, event.reference) == (None, None)
+    assert "Jane" not in repr(event)
+
+
+@pytest.mark.parametrize("inquiry", [None, {}, [], "x", {"data": None}, {"data": []}, {"data": {"id": "../x"}}])
+def test_a_report_about_no_inquiry_rings_for_nobody(inquiry):
+    body = report()
+    body["data"]["attributes"]["payload"]["data"]["relationships"]["inquiry"] = inquiry
+    assert parse(body).check_ref is None
