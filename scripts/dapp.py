@@ -38,7 +38,7 @@ class Dapp:
         self._gateway = gateway
 
     async def create_case(self, wallet: str) -> dict[str, Any]:
-        return await self._api("POST", "/v1/cases", {"level": "basic", "wallet": wallet, "reference": "demo"})
+        return await self._api("POST", "/v1/cases", {"level": self._stack.level, "wallet": wallet, "reference": "demo"})
 
     async def case(self, case_id: str) -> dict[str, Any]:
         return await self._api("GET", f"/v1/cases/{case_id}")

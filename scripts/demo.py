@@ -71,10 +71,15 @@ async def tell(stack: Stack, dapp: Dapp, say: Teller) -> dict[str, Any]:
     case = await dapp.create_case(wallet)
     case_id, check = case["id"], case["provider_ref"]
     who = stack.provider.capitalize()
-    say("a dapp asks for a check", f"wallet   {wallet}", f"case     {case_id}", f"{stack.provider:<8} {check}")
+    say(
+        f"a dapp asks for a check of a {'business' if stack.level == 'business' else 'person'}",
+        f"wallet   {wallet}",
+        f"case     {case_id}",
+        f"{stack.provider:<8} {check}",
+    )
 
     say.at("ask the contract before")
-    topic = contract_topic()
+    topic = contract_topic(stack.level)
     before = _agree(await dapp.contract_says(wallet, topic))
     say.answer("a contract asks the registry: isVerified(wallet, topic)?", before)
 
@@ -83,7 +88,7 @@ async def tell(stack: Stack, dapp: Dapp, say: Teller) -> dict[str, Any]:
     await dapp.at_provider(check, "submit")
     if stack.provider == "persona":  # the others have words of their own for it, or none before the decision
         await _until(dapp, case_id, lambda seen: seen["status"] == "submitted")
-    say(f"the person finished at {who}: completed is not approved, nothing is issued")
+    say(f"the check is finished at {who}: completed is not approved, nothing is issued")
 
     say.at("approve and issue")
     approved_at = await dapp.at_provider(check, "approve")
@@ -133,9 +138,9 @@ async def tell(stack: Stack, dapp: Dapp, say: Teller) -> dict[str, Any]:
     }
 
 
-def contract_topic() -> int:
-    """What the shipped level `basic` issues, and ClaimGated asks for."""
-    return LEVELS["basic"].topics[0]
+def contract_topic(level: str = "basic") -> int:
+    """What the shipped level issues, and ClaimGated asks for."""
+    return LEVELS[level].topics[0]
 
 
 def leaks(stack: Stack) -> list[str]:
@@ -145,9 +150,11 @@ def leaks(stack: Stack) -> list[str]:
     return [path.name for path in kept if any(word in path.read_bytes() for word in forbidden)]
 
 
-async def play(say: Teller, started: float, result: dict[str, Any], provider: str = "persona") -> None:
+async def play(
+    say: Teller, started: float, result: dict[str, Any], provider: str = "persona", level: str = "basic"
+) -> None:
     """Everything from the first process to the last; fills `result`."""
-    stack = Stack(free_directory("demo"), provider=provider, say=say)
+    stack = Stack(free_directory("demo"), provider=provider, level=level, say=say)
     try:
         async with stack, httpx.AsyncClient(timeout=10, trust_env=False) as http:
             setup_ms = (time.time() - started) * 1000
@@ -207,12 +214,14 @@ def _last_lines(directory: Path) -> list[str]:
 
 @click.command(help=__doc__)
 @click.option("--provider", type=click.Choice(list(VENDORS)), default="persona", help="Whose simulator checks people.")
+@click.option("--kyb", is_flag=True, help="Check a business at the level `business` instead of a person.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line on stdout; the story goes to stderr.")
-def main(as_json: bool, provider: str) -> None:
+def main(as_json: bool, provider: str, kyb: bool) -> None:
     started = float(os.environ.pop("CLAIMWRIGHT_DEMO_STARTED", "") or time.time())
     say = Teller(to_stderr=as_json, started=started)
     outcome: dict[str, Any] = {}
-    asyncio.run(until_signalled(play(say, started, outcome, provider)))
+    level = "business" if kyb else "basic"
+    asyncio.run(until_signalled(play(say, started, outcome, provider, level)))
     if not outcome:
         outcome = {"ok": False, "step": say.step, "error": "interrupted"}
     if not outcome["ok"]:

@@ -21,12 +21,14 @@ from issuer import migrations
 from issuer.access.rules import ADMIN
 from issuer.access.store import create_key
 from issuer.cases import levels
+from issuer.cases.levels import LEVELS
 from issuer.chain.deploy import deploy
 from issuer.chain.gateway import Gateway
 from issuer.chain.keystore import new_keystore, open_keystore
 from issuer.clock import now
 from issuer.db import Database
 from issuer.providers.persona_webhook import KNOWN_EVENTS
+from issuer.providers.vendors import VENDORS
 from issuer.secrets import Secret
 from issuer.supervise import Child, Ready, Supervisor, http_answers, line_written
 from scripts.anvil import CHAIN_ID, find_anvil
@@ -41,10 +43,18 @@ SCRYPT_N = 1024  # the passwords here are 128 random bits; stretching them would
 FUNDS_WEI = 1_000 * 10**18
 
 
+# What a business is checked with; the others tell a check by no template of theirs.
+BUSINESS_TEMPLATES = {
+    "persona": "itmpl_7sVmH1cxngytfoAhLxYmWlB40Kyb",
+    "onfido": "6f9b2c1e-0000-4000-8000-00000000c1a2",
+    "sumsub": "claims-business-kyb",
+}
+
+
 class Stack:
     """`directory` is emptied first and keeps database, keys and logs afterwards.
 
-    `provider` is who checks people, as a local simulator. `block_time` in seconds; None mines each transaction at once.
+    `provider` is who checks people, or businesses if `level` is `business`, as a local simulator. `block_time` in seconds; None mines each transaction at once.
     `settings` are added to both processes' environments.
     Raises `AlreadyRunning` when another stack lives in the directory, `ChildFailed` when a part does not come up.
     """
@@ -56,6 +66,7 @@ class Stack:
         database_url: str | None = None,
         block_time: float | None = None,
         provider: str = "persona",
+        level: str = "basic",
         settings: dict[str, str] | None = None,
         on_change: Callable[[dict[str, int]], None] | None = None,
         say: Callable[[str], None] = lambda _: None,
@@ -65,6 +76,7 @@ class Stack:
         self.block_time = block_time
         self.settings = settings or {}
         self.provider = provider
+        self.level = level
         self.chain_id = CHAIN_ID
         self.contracts: dict[str, str] = {}
         self.api_key = ""
@@ -187,7 +199,7 @@ class Stack:
                 senders=[self._addresses["sender"]],
                 claim_signer=self._addresses["claim_signer"],
                 path=self.directory / "deployment.json",
-                topics=levels.all_topics(),
+                topics=sorted(levels.all_topics(), key=lambda topic: topic not in LEVELS[self.level].topics),
             )
         finally:
             await gateway.aclose()
@@ -212,7 +224,7 @@ class Stack:
             "PERSONA_SIM_WEBHOOK_SECRET": self.webhook_secret,
             "PERSONA_SIM_WEBHOOK_URL": self.webhook_url,
             "PERSONA_SIM_WEBHOOK_EVENTS": ",".join(sorted(KNOWN_EVENTS)),
-            "PERSONA_SIM_TEMPLATE_ID": TEMPLATE_ID,
+            "PERSONA_SIM_TEMPLATE_ID": f"{TEMPLATE_ID},{BUSINESS_TEMPLATES['persona']}",
             "PERSONA_SIM_ENVIRONMENT_ID": ENVIRONMENT_ID,
         }
         argv = [sys.executable, "-m", "scripts.persona_simulator", "--port", port]
@@ -277,9 +289,20 @@ class Stack:
             "PERSONA_API_BASE_URL": f"{self.persona_url}/api/v1",
             "PERSONA_HOSTED_URL": f"{self.persona_url}/verify",
             **self.vendor,
+            **({} if self.level == "basic" else {"CLAIMWRIGHT_LEVELS_FILE": str(self._levels_file())}),
             "CLAIMWRIGHT_SILENT_SECONDS": "10",  # a developer who drops a webhook wants to see the sweep
             **self.settings,
         }
+
+    def _levels_file(self) -> Path:
+        """The shipped levels, and a template for `level`, which has none of its own."""
+        path = self.directory / "levels.toml"
+        if not path.exists():
+            table = f"[levels.{self.level}.templates.{self.provider}]"
+            template = BUSINESS_TEMPLATES.get(self.provider, VENDORS[self.provider].template_word)
+            shipped = levels.SHIPPED.read_text(encoding="utf-8")
+            path.write_text(f'{shipped}\n{table}\nsandbox = "{template}"\n', encoding="utf-8")
+        return path
 
     def _child(
         self, name: str, argv: Sequence[str | Path], told: dict[str, str], ready: Ready, restart: bool = True

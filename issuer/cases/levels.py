@@ -19,7 +19,7 @@ from issuer.providers.vendors import ENVIRONMENTS, VENDORS
 LEVELS_FILE = "CLAIMWRIGHT_LEVELS_FILE"
 BASIC_TOPIC = 0x434C0001  # contracts/TOPICS.md
 DAY_SECONDS = 24 * 60 * 60
-_SHIPPED = Path(__file__).with_name("levels.toml")
+SHIPPED = Path(__file__).with_name("levels.toml")
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 Form = Literal["signed", "hosted"]
@@ -110,7 +110,7 @@ def read(text: str) -> dict[str, Level]:
 def use(path: str) -> None:
     """Make a file's levels those of this process; an empty path means the shipped ones. Once, before any work."""
     try:
-        text = (Path(path) if path else _SHIPPED).read_text(encoding="utf-8")
+        text = (Path(path) if path else SHIPPED).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(LEVELS_FILE, f"cannot be read: {type(error).__name__}") from None
     found = read(text)
@@ -166,4 +166,4 @@ def _topic(name: str, topic: str | int, topics: Mapping[str, int]) -> int:
     return number
 
 
-LEVELS: dict[str, Level] = read(_SHIPPED.read_text(encoding="utf-8"))
+LEVELS: dict[str, Level] = read(SHIPPED.read_text(encoding="utf-8"))

@@ -48,9 +48,12 @@ def test_nothing_is_left_running(run: subprocess.CompletedProcess[str]) -> None:
     assert left == []
 
 
-@pytest.mark.parametrize("provider", sorted(VENDORS.keys() - {"persona"}))
-def test_the_story_is_the_same_at_every_provider(provider: str) -> None:
-    command = [sys.executable, "-m", "scripts.demo", "--json", "--provider", provider]
+EVERY = [(provider, kyb) for provider in sorted(VENDORS) for kyb in ((), ("--kyb",))]
+
+
+@pytest.mark.parametrize(("provider", "kyb"), [one for one in EVERY if one != ("persona", ())])
+def test_the_story_is_the_same_at_every_provider_for_people_and_businesses(provider: str, kyb: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "scripts.demo", "--json", "--provider", provider, *kyb]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout.splitlines()[-1])
