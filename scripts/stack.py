@@ -54,8 +54,8 @@ BUSINESS_TEMPLATES = {
 class Stack:
     """`directory` is emptied first and keeps database, keys and logs afterwards.
 
-    `provider` is who checks people, or businesses if `level` is `business`, as a local simulator. `block_time` in seconds; None mines each transaction at once.
-    `settings` are added to both processes' environments.
+    `provider` is who checks people, or businesses if `level` is `business`, as a local simulator. `block_time` in
+    seconds; None mines each transaction at once. `settings` are added to both processes' environments.
     Raises `AlreadyRunning` when another stack lives in the directory, `ChildFailed` when a part does not come up.
     """
 
