@@ -175,7 +175,7 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
     settings = services.settings
     asked = level(data.level)
     chain_ids = inputs.chain_ids(data.chain_ids, asked, settings.chain_ids)
-    way = services.way(asked, chain_ids)
+    way = services.way(asked, chain_ids, inputs.country(data.country))
     if way is None:
         raise LevelNotSetUp(f"level {asked.name} has no template here; name one in the file of CLAIMWRIGHT_LEVELS_FILE")
     new = NewCase(

@@ -58,7 +58,7 @@ def watch_port(services: Services) -> AbstractAsyncContextManager[None]:
             return pages.detail("not-ready", [problem], migrated=migrated)
         async with services.db.read() as session:
             inbox = await inbox_waiting(session)
-        problems = pages.waits_long("provider events", inbox)
+        problems = [*pages.waits_long("provider events", inbox), *pages.providers_out(services.out())]
         return pages.detail("degraded" if problems else "ok", problems, migrated=True, inbox=inbox)
 
     settings = services.settings

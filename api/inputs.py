@@ -16,6 +16,7 @@ from issuer.settings import ApiSettings
 LONGEST_URL = 2000
 MOST_PER_PAGE = 100
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
+_COUNTRY = re.compile(r"[A-Z]{2}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TOPIC = re.compile(r"[1-9][0-9]{0,77}")
 _TX_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
@@ -61,6 +62,12 @@ def tx_hash(text: str) -> str:
 def reference(text: str | None) -> str | None:
     if text is not None and not _REFERENCE.fullmatch(text):
         raise InvalidInput("reference", "must be 1 to 64 of A-Z a-z 0-9 _ -")
+    return text
+
+
+def country(text: str | None) -> str | None:
+    if text is not None and not _COUNTRY.fullmatch(text):
+        raise InvalidInput("country", "must be two capital letters, ISO 3166-1 alpha-2")
     return text
 
 

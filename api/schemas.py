@@ -80,6 +80,12 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     prefill: Annotated[
         dict[str, Any] | None, Meta(description="Handed to the provider as it is; never stored, never logged.")
     ] = None
+    country: Annotated[
+        str | None,
+        Meta(
+            description="ISO 3166-1 alpha-2, to choose a provider by where a level does; kept nowhere.", examples=["SE"]
+        ),
+    ] = None
     notice: Annotated[
         Annotated[str, Meta(max_length=64)] | None,
         Meta(description="The version of your privacy notice that the holder has accepted."),

@@ -12,6 +12,7 @@ from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.inbox.writer import InboxWriter
 from issuer.providers import registry
+from issuer.providers.breaker import Guarded
 from issuer.providers.protocol import Provider, WebhookDoor
 from issuer.queue.open import open_queue
 from issuer.queue.port import Queue
@@ -29,6 +30,7 @@ class Services:
     inbox: InboxWriter
     opener: Opener
     keys: KeyCache
+    providers: Mapping[tuple[str, str], Provider]
 
     def __init__(
         self,
@@ -44,16 +46,21 @@ class Services:
         self._given_providers = providers
         self.migrated = False
 
-    def way(self, level: Level, chain_ids: Sequence[int]) -> registry.Way | None:
+    def way(self, level: Level, chain_ids: Sequence[int], country: str | None = None) -> registry.Way | None:
         """Where a check at `level` is opened for claims on these chains. None: the level is not set up here."""
-        return registry.way(self.settings, level, local=all(map(is_local, chain_ids)))
+        local = all(map(is_local, chain_ids))
+        return registry.way(self.settings, level, local=local, country=country, out=self.out())
+
+    def out(self) -> set[tuple[str, str]]:
+        """The providers that did not answer lately, and are left alone for a while."""
+        return {key for key, one in self.providers.items() if isinstance(one, Guarded) and one.is_out}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         given = self._given_providers
         self.db = Database(self.settings.database_url.reveal())
         self.queue = open_queue(self.db)
-        providers = registry.providers(self.settings) if given is None else given
+        providers = self.providers = registry.providers(self.settings) if given is None else given
         self.inbox = InboxWriter(self.db, self.queue)
         self.opener = Opener(
             self.db,

@@ -33,6 +33,7 @@ COMMANDS = {
     "signer": ("issuer.commands.signer:signer", "The keys whose claims are accepted: list, add, limit, remove."),
     "stop": ("issuer.commands.stop:stop", "Stop issuing in an emergency, list stops, lift them."),
     "audit": ("issuer.commands.audit:audit", "Verify the chain of decisions and acts, and evidence of a case."),
+    "policy": ("issuer.commands.policy:policy", "See what a changed levels file would have changed."),
     "provider": (
         "issuer.commands.provider:provider",
         "Set up a provider's webhook, list templates, catch up.",

@@ -93,7 +93,13 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what is loaded by now stays: looking for garbage in it would stop a wave of claims for 0.1 s
-        pages = DaemonPages(db, queue, [room.sight for room in rooms], checks_per_day=settings.checks_per_day).pages()
+        pages = DaemonPages(
+            db,
+            queue,
+            [room.sight for room in rooms],
+            checks_per_day=settings.checks_per_day,
+            out=lambda: [key for key, vendor in vendors.items() if vendor.is_out],
+        ).pages()
         loops = [
             queue.run({INBOX: cases.handle_event, LANE: rooms.ring, RULING: reviews.handle}, stop),
             every(SWEEP_SECONDS, cases.sweep, "sweep", stop),

@@ -41,7 +41,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class Level(msgspec.Struct, frozen=True, kw_only=True):
     """A policy, and where its checks are made.
 
-    `providers` in the order of preference, empty for any; `templates` by provider and environment. Without a template
+    `providers` in the order of preference, the next for when one is out, empty for any; `by_country` others for people
+    of a country (ISO 3166-1 alpha-2); `templates` by provider and environment. Without a template
     there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
     configured ones. `on_redaction`: what becomes of claims when the provider's record is erased; `on_hit`: when
     screening finds somebody. `review`: how many people it takes to approve a case by hand. `attempts`: after how many a
@@ -55,6 +56,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     form: Form = "signed"
     chains: tuple[int, ...] = ()
     providers: tuple[str, ...] = ()
+    by_country: Mapping[str, tuple[str, ...]] = {}
     templates: Mapping[str, Mapping[str, str]] = {}
     default_template: bool = False
     on_redaction: Literal["keep", "review", "revoke"] = "keep"
@@ -85,6 +87,7 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     form: Form = "signed"
     chains: tuple[int, ...] = ()
     providers: tuple[str, ...] = ()
+    by_country: dict[Annotated[str, Meta(pattern="^[A-Z]{2}$")], tuple[str, ...]] = {}
     templates: dict[str, dict[str, Annotated[str, Meta(min_length=1, max_length=200)]]] = {}
     default_template: bool = False
     on_redaction: Literal["keep", "review", "revoke"] = "keep"
@@ -134,7 +137,8 @@ def all_topics() -> list[int]:
 def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
     if not _NAME.fullmatch(name):
         raise SettingsError(LEVELS_FILE, f"level {name!r}: a name has 1 to 64 of a-z 0-9 _ -")
-    unknown = [*(set(row.providers) | row.templates.keys()) - VENDORS.keys()]
+    routed = {vendor for vendors in row.by_country.values() for vendor in vendors}
+    unknown = sorted((set(row.providers) | routed | row.templates.keys()) - VENDORS.keys())
     environments = {environment for each in row.templates.values() for environment in each}
     if unknown:
         raise SettingsError(LEVELS_FILE, f"level {name}: no provider {unknown[0]!r}; known: {', '.join(VENDORS)}")
@@ -148,6 +152,7 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         form=row.form,
         chains=row.chains,
         providers=row.providers,
+        by_country=row.by_country,
         templates=row.templates,
         default_template=row.default_template,
         on_redaction=row.on_redaction,

@@ -4,7 +4,7 @@ Each step is: look (a read), ask (provider and chain, no transaction open), then
 A step may be repeated at any time by anybody: what is done already is found done.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,6 +19,7 @@ from issuer.claims import store as claims
 from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, ProviderError, ProviderNotFound, ProviderUnavailable
+from issuer.inbox import store as inbox
 from issuer.inbox.tables import InboxEvent
 from issuer.providers.protocol import Outcome, Provider, Reading
 from issuer.queue.port import INBOX, Queue
@@ -69,13 +70,14 @@ class CaseWorker:
             if event is None or event.handled_at is not None:
                 return None
             case = await _case_of(session, event)
+            waiting = await inbox.waiting_with(session, event)
         if not event.known or event.check_ref is None:
             return await self._settle(event_id, "not_followed")
         if case is None:
             return await self._settle(event_id, "unknown_check")
         crashpoint.reached("event.taken")
         try:
-            await self.read_again(case, cause="provider", event_id=event_id)
+            await self.read_again(case, cause="provider", event_ids=waiting)
         except ProviderNotFound:
             await self._settle(event_id, "provider_forgot", case_id=case.id)
         except ProviderError as error:
@@ -85,14 +87,17 @@ class CaseWorker:
             log.error("provider_refused_reading", event_id=event_id, case_id=case.id, error_code=error.code)
         return None
 
-    async def read_again(self, case: Case, *, cause: str, event_id: str | None = None) -> None:
-        """Ask the provider about one case and apply the answer."""
+    async def read_again(self, case: Case, *, cause: str, event_ids: Sequence[str] = ()) -> None:
+        """Ask the provider about one case and apply the answer.
+
+        `event_ids`: events that had come before we asked; what the provider says now answers all of them.
+        """
         assert case.check_ref is not None  # found by it
         reading = await self._provider(case).fetch(case.check_ref)
         identities = await self._identities(case.wallet) if reading.outcome is Outcome.APPROVED else {}
         crashpoint.reached("decision.read")
         async with self._db.write() as session:
-            await self._apply(session, case.id, reading, cause, event_id, identities)
+            await self._apply(session, case.id, reading, cause, event_ids, identities)
             crashpoint.reached("decision.before_commit")
         crashpoint.reached("decision.committed")
         self._wake()
@@ -120,7 +125,7 @@ class CaseWorker:
         case_id: str,
         reading: Reading,
         cause: str,
-        event_id: str | None,
+        event_ids: Sequence[str],
         identities: Mapping[int, str],
     ) -> None:
         now = self._clock()
@@ -139,10 +144,8 @@ class CaseWorker:
         case.next_check_at = now + await self._wait(session, case)
         if verdict.outcome in ALARMING:
             log.warning("reading_not_applied", case_id=case_id, reason=verdict.outcome)
-        if event_id is not None:
-            event = await session.get(InboxEvent, event_id)
-            if event is not None and event.handled_at is None:
-                event.handled_at, event.outcome, event.case_id = now, verdict.outcome, case_id
+        if event_ids:
+            await inbox.settle(session, event_ids, outcome=verdict.outcome, case_id=case_id, at=now)
 
     async def _wait(self, session: AsyncSession, case: Case) -> timedelta:
         """How long a case may stay silent. An approval is looked at rarely, unless it still lacks its claims."""

@@ -89,6 +89,24 @@ async def add_events(session: AsyncSession, rows: Sequence[EventRow]) -> list[st
     return list(await session.scalars(sa.select(InboxEvent.id).where(InboxEvent.id.in_(ids))))
 
 
+async def waiting_with(session: AsyncSession, event: InboxEvent) -> list[str]:
+    """Unhandled events about the same check, this one included: one look at the provider answers all of them."""
+    statement = sa.select(InboxEvent.id).where(
+        InboxEvent.provider == event.provider,
+        InboxEvent.environment == event.environment,
+        InboxEvent.check_ref == event.check_ref,
+        InboxEvent.handled_at.is_(None),
+        InboxEvent.known,
+    )
+    return list(await session.scalars(statement))
+
+
+async def settle(session: AsyncSession, event_ids: Sequence[str], *, outcome: str, case_id: str, at: datetime) -> None:
+    """Each of these that is not handled yet is."""
+    statement = sa.update(InboxEvent).where(InboxEvent.id.in_(event_ids), InboxEvent.handled_at.is_(None))
+    await session.execute(statement.values(handled_at=at, outcome=outcome, case_id=case_id))
+
+
 async def newest_keys(session: AsyncSession, provider: str, environment: str, limit: int = 1000) -> set[str]:
     """The provider's own ids of the events that came last, for who asks what was missed."""
     statement = (

@@ -4,7 +4,7 @@ Not ready (503) is a process that cannot work at all: no database, or one of ano
 works while something around it needs a person: a lane that is held, a chain that shows no new block.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import msgspec
 
@@ -22,11 +22,18 @@ LONG_WAIT_SECONDS = 120.0
 
 
 class DaemonPages:
-    """`sights`: one for each chain of this daemon."""
+    """`sights`: one for each chain of this daemon. `out`: the providers that do not answer."""
 
     def __init__(
-        self, db: Database, queue: Queue, sights: Sequence[ChainSight], *, checks_per_day: int | None = None
+        self,
+        db: Database,
+        queue: Queue,
+        sights: Sequence[ChainSight],
+        *,
+        checks_per_day: int | None = None,
+        out: Callable[[], Collection[tuple[str, str]]] = tuple,
     ) -> None:
+        self._out = out
         self._db = db
         self._queue = queue
         self._sights = sights
@@ -52,6 +59,7 @@ class DaemonPages:
         facts = await self._facts()
         seen = [sight.seen for sight in self._sights]
         problems = [*_stopped(facts), *_held(facts), *_waits(facts), *_findings(facts), *_unwell(self._sights)]
+        problems += providers_out(self._out())
         problems += [f"chain {one.chain_id}: no new block for {one.age:.0f} s" for one in seen if one and _old(one.age)]
         return detail(
             "degraded" if problems else "ok",
@@ -98,6 +106,10 @@ def waits_long(what: str, waiting: Waiting) -> list[str]:
     if waiting.oldest < LONG_WAIT_SECONDS:
         return []
     return [f"{what}: {waiting.count} waiting, the oldest for {waiting.oldest:.0f} s"]
+
+
+def providers_out(keys: Collection[tuple[str, str]]) -> list[str]:
+    return [f"{name} {environment} does not answer and is left alone for a while" for name, environment in sorted(keys)]
 
 
 def _stopped(facts: Facts) -> list[str]:

@@ -1,11 +1,12 @@
 """Which providers this installation speaks to, keyed by (provider name, environment)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 
 import msgspec
 
 from issuer.cases.levels import LEVELS, Level
 from issuer.providers import idenfy, onfido, persona, persona_webhook, sumsub, veriff
+from issuer.providers.breaker import Guarded
 from issuer.providers.protocol import Provider, WebhookDoor
 from issuer.providers.vendors import PRODUCTION, SANDBOX, ProviderSettings
 from issuer.settings import ApiSettings, Settings
@@ -35,12 +36,12 @@ def doors(settings: ApiSettings) -> dict[Key, WebhookDoor]:
     return {_key(one): DOORS[one.vendor](one, tolerance) for one in settings.providers}
 
 
-def providers(settings: Settings) -> dict[Key, Provider]:
-    """One API client per environment, for its own template and those of the levels; the caller closes them.
+def providers(settings: Settings) -> dict[Key, Guarded]:
+    """One API client per environment behind its breaker, for its own template and those of the levels.
 
-    Raises `SettingsError`.
+    The caller closes them. Raises `SettingsError`.
     """
-    return {_key(one): PROVIDERS[one.vendor](_with_levels(one)) for one in settings.providers}
+    return {_key(one): Guarded(PROVIDERS[one.vendor](_with_levels(one))) for one in settings.providers}
 
 
 class Way(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,20 +52,27 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
     template: str
 
 
-def way(settings: Settings, level: Level, *, local: bool) -> Way | None:
-    """Where a new case's check at `level` is opened: at the first provider, of the level's or of the settings', that
-    has a template for it. None: the level is not set up here.
+def way(
+    settings: Settings, level: Level, *, local: bool, country: str | None = None, out: Collection[Key] = ()
+) -> Way | None:
+    """Where a new case's check at `level` is opened: at the first provider, of the level's for the country, of the
+    level's or of the settings', that has a template for it and is not `out`. None: the level is not set up here.
 
-    With both environments configured, a local chain takes sandbox checks and a live one never does.
+    With all of them out it is the first, which may be back by then. With both environments configured, a local chain
+    takes sandbox checks and a live one never does.
     """
-    wanted = SANDBOX if local else PRODUCTION
-    for name in level.providers or dict.fromkeys(one.vendor for one in settings.providers):
+    ways = list(_ways(settings, level, SANDBOX if local else PRODUCTION, country))
+    return next((one for one in ways if (one.provider, one.environment) not in out), ways[0] if ways else None)
+
+
+def _ways(settings: Settings, level: Level, wanted: str, country: str | None) -> Iterator[Way]:
+    named = level.by_country.get(country or "", ()) or level.providers
+    for name in named or dict.fromkeys(one.vendor for one in settings.providers):
         environments = {one.environment: one for one in settings.providers if one.vendor == name}
         one = environments.get(wanted) or next(iter(environments.values()), None)
         template = None if one is None else level.template(name, one.environment, one.template)
         if one is not None and template is not None:
-            return Way(provider=name, environment=one.environment, template=template)
-    return None
+            yield Way(provider=name, environment=one.environment, template=template)
 
 
 def _with_levels(one: ProviderSettings) -> ProviderSettings:

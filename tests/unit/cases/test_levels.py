@@ -156,3 +156,29 @@ def test_a_check_is_opened_at_the_first_provider_that_has_a_template():
     assert ways(LEVELS["full"]) == [None, None]
     nowhere = levels.read(GOOD.replace("default_template = true", 'default_template = true\nproviders = ["veriff"]'))
     assert ways(nowhere["basic"]) == [None, None]
+
+
+def test_the_next_provider_takes_new_cases_while_one_is_out_and_a_country_has_its_own():
+    text = GOOD.replace(
+        "default_template = true",
+        'default_template = true\nproviders = ["onfido", "sumsub"]\nby_country = { BR = ["sumsub", "onfido"] }',
+    )
+    basic = levels.read(text)["basic"]
+
+    def way(**more: object) -> str:
+        found = registry.way(settings(), basic, local=True, **more)  # type: ignore[arg-type]
+        assert found is not None
+        return found.provider
+
+    onfido, sumsub = ("onfido", "sandbox"), ("sumsub", "sandbox")
+    assert (way(), way(out=[onfido]), way(out=[sumsub])) == ("onfido", "sumsub", "onfido")
+    assert way(out=[onfido, sumsub]) == "onfido"  # it may be back by then
+    assert (way(country="BR"), way(country="BR", out=[sumsub]), way(country="SE")) == ("sumsub", "onfido", "onfido")
+
+
+@pytest.mark.parametrize(
+    "routes", ['{ br = ["sumsub"] }', '{ BRA = ["sumsub"] }', '{ BR = ["nobody"] }', '{ BR = "x" }']
+)
+def test_a_route_that_leads_nowhere_is_refused(routes: str):
+    with pytest.raises(SettingsError, match="CLAIMWRIGHT_LEVELS_FILE"):
+        levels.read(GOOD.replace("default_template = true", f"default_template = true\nby_country = {routes}"))
