@@ -65,10 +65,14 @@ async def _fill(url: str, count: int) -> tuple[str, float]:
         async with db.write() as session:
             _, key = await create_key(session, "benchmark", ["*"], datetime.now(UTC))
         async with db.engine.begin() as connection:
+            if not db.is_sqlite:
+                await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             for statement in _rows(count, sqlite=db.is_sqlite):
                 await connection.exec_driver_sql(statement)
         async with db.engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
+            if not db.is_sqlite:
+                await connection.exec_driver_sql("SET statement_timeout = 0")
             await connection.execute(sa.text("ANALYZE"))
     finally:
         await db.aclose()
@@ -80,12 +84,16 @@ def _rows(count: int, *, sqlite: bool) -> list[str]:
     counted = f"WITH RECURSIVE counted(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted WHERE n < {count})"
     numbers = f"({counted} SELECT n FROM counted)" if sqlite else f"generate_series(1, {count}) AS n"
     hexed = "printf('%032x', n)" if sqlite else "lpad(to_hex(n), 32, '0')"
-    wallet = "printf('0x%040x', n / 3)" if sqlite else "'0x' || lpad(to_hex(n / 3), 40, '0')"
+    wallet = "printf('0x%040d', n / 3)" if sqlite else "'0x' || lpad((n / 3)::text, 40, '0')"
     at = int(datetime.now(UTC).timestamp() * 1_000_000) - count
     status = "CASE " + " ".join(f"WHEN n % {len(STATUSES)} = {i} THEN '{word}'" for i, word in enumerate(STATUSES))
     status = f"CASE WHEN n % {max(1, count // REVIEWED)} = 0 THEN 'in_review' ELSE {status} ELSE 'created' END END"
     tables: dict[str, dict[str, str]] = {
         "subjects": {"id": f"'sub_' || {hexed}", "created_at": f"{at} + n"},
+        "subject_wallets": {
+            "id": f"'wal_' || {hexed}", "subject_id": f"'sub_' || {hexed}", "created_at": f"{at}",
+            "wallet": "printf('0x%040d', n)" if sqlite else "'0x' || lpad(n::text, 40, '0')",
+        },
         "cases": {
             "id": f"'case_' || {hexed}", "subject_id": f"'sub_' || {hexed}", "level": "'basic'", "wallet": wallet,
             "chain_ids": "'[31337]'", "reference": "'ref-' || n", "provider": "'persona'", "environment": "'sandbox'",
@@ -131,15 +139,21 @@ async def _ask(port: int, key: str, count: int) -> dict[str, dict[str, float]]:
         pages = {
             "newest cases": lambda: ("/v1/cases", {}),
             "cases, next page": lambda: ("/v1/cases", {"cursor": cursor} if cursor else {}),
-            "cases by wallet": lambda: ("/v1/cases", {"wallet": f"0x{somewhere() // 3 or 1:040x}"}),
+            "cases by wallet": lambda: ("/v1/cases", {"wallet": f"0x{somewhere() // 3 or 1:040d}"}),
             "cases by reference": lambda: ("/v1/cases", {"reference": f"ref-{somewhere()}"}),
             "cases by status": lambda: ("/v1/cases", {"status": dice.choice(STATUSES)}),
             "cases by level": lambda: ("/v1/cases", {"level": "basic"}),
+            "cases by a rare level": lambda: ("/v1/cases", {"level": "full"}),
             "one case": lambda: (f"/v1/cases/case_{somewhere():032x}", {}),
             "timeline": lambda: (f"/v1/cases/case_{somewhere():032x}/timeline", {}),
-            "claims by wallet": lambda: ("/v1/claims", {"wallet": f"0x{somewhere() // 3 or 1:040x}"}),
+            "claims by wallet": lambda: ("/v1/claims", {"wallet": f"0x{somewhere() // 3 or 1:040d}"}),
             "newest claims": lambda: ("/v1/claims", {}),
-            "status of a wallet": lambda: (f"/v1/subjects/0x{somewhere() // 3 or 1:040x}/status", {}),
+            "claims by a rare status": lambda: ("/v1/claims", {"status": "failed"}),
+            "claims by reference": lambda: ("/v1/claims", {"reference": f"ref-{somewhere()}"}),
+            "claims by a rare level": lambda: ("/v1/claims", {"level": "full"}),
+            "attempts of a person": lambda: (f"/v1/subjects/0x{somewhere() // 3 or 1:040d}/stats", {}),
+            "where people are lost": lambda: ("/v1/reports/failures", {}),
+            "status of a wallet": lambda: (f"/v1/subjects/0x{somewhere() // 3 or 1:040d}/status", {}),
             "review queue": lambda: ("/v1/reviews", {}),
         }
         for name, where in pages.items():

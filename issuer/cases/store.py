@@ -73,7 +73,8 @@ async def claim_page(session: AsyncSession, wanted: Filter, *, case_id: str | No
     if wanted.status is not None:
         statement = statement.where(Claim.status == wanted.status)
     if wanted.level is not None or wanted.reference is not None:
-        statement = statement.join(Case, Case.id == Claim.case_id)
+        # The tenant once more: the indexes of both conditions begin with it.
+        statement = statement.join(Case, Case.id == Claim.case_id).where(Case.tenant_id == wanted.tenant_id)
         if wanted.level is not None:
             statement = statement.where(Case.level == wanted.level)
         if wanted.reference is not None:

@@ -59,6 +59,7 @@ class Case(Base):
         sa.Index("ix_cases_reference", "tenant_id", "reference", "id"),
         sa.Index("ix_cases_status", "status", "next_check_at"),
         sa.Index("ix_cases_queue", "tenant_id", "status", "id"),
+        sa.Index("ix_cases_level", "tenant_id", "level", "id"),
         sa.Index("ix_cases_subject", "subject_id", "id"),
         sa.Index("ix_cases_flag", "id", sqlite_where=_FLAGGED, postgresql_where=_FLAGGED),
     )

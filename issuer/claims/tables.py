@@ -50,6 +50,7 @@ class Claim(Base):
         sa.Index("ix_claims_work", "chain_id", "status", "id"),
         sa.Index("ix_claims_identity", "identity", "topic", "chain_id"),
         sa.Index("ix_claims_wallet", "tenant_id", "wallet"),
+        sa.Index("ix_claims_status", "tenant_id", "status", "id"),
         sa.Index("ix_claims_signer", "signer", "id"),
     )  # fmt: skip
 
