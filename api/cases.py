@@ -190,6 +190,7 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
         reference=inputs.reference(data.reference),
         redirect_url=inputs.redirect_url(data.redirect_url, settings),
         prefill=data.prefill,
+        replaces=None if data.replaces is None else inputs.row_id(data.replaces),
         notice=_notice(data.notice, settings),
         proof=None if data.proof is None else Proof(message=data.proof.message, signature=data.proof.signature),
     )

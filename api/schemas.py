@@ -59,6 +59,35 @@ Detail = Annotated[
 ]
 
 
+class AskToLink(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Two wallets that are to count as one person's."""
+
+    wallet: Annotated[str, Meta(description="The other wallet: EIP-55, or all lower case.")]
+    domain: Annotated[
+        str, Meta(description="Your dapp's host, which the wallets will show.", examples=["dapp.example"])
+    ]
+
+
+class LinkChallenges(msgspec.Struct, frozen=True, kw_only=True):
+    """Have each message signed by its own wallet with `personal_sign`, then send both to POST .../link."""
+
+    message: str
+    other_message: str
+    ends_at: datetime
+
+
+class LinkWallets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Both halves of a link, each signed by its own wallet."""
+
+    wallet: Annotated[str, Meta(description="The other wallet.")]
+    proof: ProofBody
+    other_proof: ProofBody
+
+
+class LinkedWallets(msgspec.Struct, frozen=True, kw_only=True):
+    wallets: list[str]
+
+
 class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request to have the holder of a wallet checked at a level."""
 
@@ -79,6 +108,12 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = None
     prefill: Annotated[
         dict[str, Any] | None, Meta(description="Handed to the provider as it is; never stored, never logged.")
+    ] = None
+    replaces: Annotated[
+        str | None,
+        Meta(
+            description="An approved case of the same person on another, linked wallet: it ends when this is approved."
+        ),
     ] = None
     country: Annotated[
         str | None,

@@ -9,9 +9,11 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api import inputs
 from api.auth import SCOPE
 from api.keys import Caller
-from api.schemas import AskForChallenge, ChallengeView
+from api.schemas import AskForChallenge, AskToLink, ChallengeView, LinkChallenges, LinkedWallets, LinkWallets
 from api.services import Services
 from issuer.cases import challenges
+from issuer.cases import store as cases
+from issuer.cases.challenges import Proof
 from issuer.cases.levels import level
 from issuer.errors import InvalidInput
 from issuer.subjects import stats, store
@@ -39,6 +41,65 @@ async def make_challenge(
     async with services.db.write() as session:
         await challenges.keep(session, made, caller.tenant_id)
     return ChallengeView(message=made.message(), ends_at=made.ends_at)
+
+
+@post(
+    "/subjects/{wallet:str}/link/challenge",
+    summary="What links two wallets",
+    status_code=201,
+    opt={SCOPE: "cases:write"},
+)
+async def make_link_challenge(
+    wallet: FromPath[str],
+    data: JSONBody[AskToLink],
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+) -> LinkChallenges:
+    """Two ERC-4361 messages, one for each wallet. They end after 15 minutes and serve once."""
+    pair = _pair(wallet, data.wallet)
+    domain, chain_id, at = (
+        inputs.domain(data.domain, services.settings),
+        services.settings.chain_ids[0],
+        services.clock(),
+    )
+    made = [
+        challenges.new_link(domain=domain, wallet=one, other=other, chain_id=chain_id, at=at)
+        for one, other in (pair, pair[::-1])
+    ]
+    async with services.db.write() as session:
+        for challenge in made:
+            await challenges.keep(session, challenge, caller.tenant_id)
+    return LinkChallenges(
+        message=made[0].message(), other_message=made[1].message(), ends_at=min(one.ends_at for one in made)
+    )
+
+
+@post(
+    "/subjects/{wallet:str}/link",
+    summary="Count two wallets as one person's",
+    status_code=200,
+    opt={SCOPE: "cases:write"},
+)
+async def link_wallets(
+    wallet: FromPath[str],
+    data: JSONBody[LinkWallets],
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+) -> LinkedWallets:
+    """For good. What people rule about the person then reaches both, and limits of a level count them together."""
+    pair, at = _pair(wallet, data.wallet), services.clock()
+    proofs = [Proof(message=one.message, signature=one.signature) for one in (data.proof, data.other_proof)]
+    async with services.db.write() as session:
+        await challenges.redeem_link(session, proofs, tenant_id=caller.tenant_id, wallets=pair, at=at)
+        await cases.link_wallet(session, caller.tenant_id, *pair, at)
+    return LinkedWallets(wallets=list(pair))
+
+
+def _pair(wallet: str, other: str) -> tuple[str, str]:
+    pair = inputs.wallet(wallet), inputs.wallet(other)
+    if pair[0] == pair[1]:
+        raise InvalidInput("wallet", "is the same wallet")
+    return pair
 
 
 @get("/subjects/{wallet:str}/stats", summary="The attempts of a wallet's owner", opt={SCOPE: "subjects:read"})
@@ -86,7 +147,11 @@ async def show_failures(
 subject_routes = Router(
     path="/",
     route_handlers=[
-        Router(path="/", tags=["subjects"], route_handlers=[make_challenge, show_stats, reset_attempts]),
+        Router(
+            path="/",
+            tags=["subjects"],
+            route_handlers=[make_challenge, make_link_challenge, link_wallets, show_stats, reset_attempts],
+        ),
         Router(path="/", tags=["reports"], route_handlers=[show_failures]),
     ],
 )

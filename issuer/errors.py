@@ -11,6 +11,7 @@
     │   ├── WalletNotProved       a live chain needs proof that the caller owns the wallet
     │   ├── SubjectRestricted     erasure was asked for: nothing is opened or issued any more
     │   ├── AttemptsSpent         the level allows no further attempt until an operator resets them
+    │   ├── WalletsSpent          the level allows the person no further wallet
     │   └── NoticeNotAccepted     the holder must accept the current privacy notice first
     ├── NotAuthenticated          no key, or an unknown or revoked one
     ├── NotAllowed                the key lacks the scope
@@ -104,6 +105,10 @@ class SubjectRestricted(Conflict):
 
 class AttemptsSpent(Conflict):
     code = "attempts-spent"
+
+
+class WalletsSpent(Conflict):
+    code = "wallets-spent"
 
 
 class NoticeNotAccepted(Conflict):

@@ -1,6 +1,7 @@
 """Challenges that were given out, and the one use that each has. Takes a session, never commits."""
 
 import os
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -10,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
 from issuer.cases import ownership
-from issuer.cases.ownership import Challenge
+from issuer.cases.ownership import Challenge, LinkChallenge
 from issuer.db import Base
 from issuer.errors import WalletNotProved
 
@@ -52,7 +53,18 @@ def new(*, domain: str, wallet: str, level: str, chain_ids: tuple[int, ...], at:
     )
 
 
-async def keep(session: AsyncSession, made: Challenge, tenant_id: str) -> None:
+def new_link(*, domain: str, wallet: str, other: str, chain_id: int, at: datetime) -> LinkChallenge:
+    return LinkChallenge(
+        domain=domain,
+        wallet=wallet,
+        other=other,
+        chain_id=chain_id,
+        nonce=os.urandom(16).hex(),
+        issued_at=at.replace(microsecond=0),
+    )
+
+
+async def keep(session: AsyncSession, made: Challenge | LinkChallenge, tenant_id: str) -> None:
     """Remember that it was given out. Ones that ended long ago go on the way, a few at a time."""
     ended = WalletChallenge.ends_at < made.issued_at - KEPT
     old = sa.select(WalletChallenge.nonce).where(ended).limit(CLEANED_AT_ONCE)
@@ -81,16 +93,33 @@ async def redeem(
         raise WalletNotProved(
             "the message is about another wallet, level or chain, or is not signed by the wallet's key"
         )
+    await _use_up(session, claimed.nonce, proof.message, tenant_id=tenant_id, used_for=case_id, at=at)
+
+
+async def redeem_link(
+    session: AsyncSession, proofs: Sequence[Proof], *, tenant_id: str, wallets: tuple[str, str], at: datetime
+) -> None:
+    """Use up the two halves of a link, one signed with each wallet. Raises `WalletNotProved`."""
+    for proof, (wallet, other) in zip(proofs, (wallets, wallets[::-1]), strict=True):
+        nonce = ownership.links(proof.message, proof.signature, wallet=wallet, other=other)
+        if nonce is None:
+            raise WalletNotProved(f"what {wallet} signed does not link it to {other}; ask for a challenge")
+        await _use_up(session, nonce, proof.message, tenant_id=tenant_id, used_for="link", at=at)
+
+
+async def _use_up(
+    session: AsyncSession, nonce: str, message: str, *, tenant_id: str, used_for: str, at: datetime
+) -> None:
     taken = await session.scalar(
         sa.update(WalletChallenge)
         .where(
-            WalletChallenge.nonce == claimed.nonce,
+            WalletChallenge.nonce == nonce,
             WalletChallenge.tenant_id == tenant_id,
-            WalletChallenge.message_hash == _hash(proof.message),
+            WalletChallenge.message_hash == _hash(message),
             WalletChallenge.ends_at > at,
             WalletChallenge.case_id.is_(None),
         )
-        .values(case_id=case_id)
+        .values(case_id=used_for)
         .returning(WalletChallenge.nonce)
     )
     if taken is None:

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
-from issuer.cases import rules
+from issuer.cases import rules, store
 from issuer.cases.levels import LEVELS, Level, Policy
 from issuer.cases.rules import CaseStatus, Standing, Verdict
 from issuer.cases.tables import Case, Check, Decision
@@ -24,6 +24,7 @@ from issuer.secrets import KeyRing
 log = structlog.get_logger(__name__)
 
 DECISION_MAC = "decision"
+WALLET_CHANGED = "wallet_changed"
 LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
 MOST_HITS, MOST_PARTS = 200, 100
 APPLIED = frozenset({"moved", "no_change", "not_a_move", "older_evidence"})
@@ -91,8 +92,9 @@ async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
 
 
 async def locked_others(session: AsyncSession, case: Case) -> list[Case]:
-    """The other cases of the same subject, locked in one order for all callers."""
-    statement = sa.select(Case).where(Case.subject_id == case.subject_id, Case.id != case.id).order_by(Case.id)
+    """The other cases of the same person, on all wallets, locked in one order for all callers."""
+    everything = await store.subjects_of_person(session, case.subject_id)
+    statement = sa.select(Case).where(Case.subject_id.in_(everything), Case.id != case.id).order_by(Case.id)
     return list(await session.scalars(for_update(statement, session).execution_options(populate_existing=True)))
 
 
@@ -147,6 +149,7 @@ async def apply(
         )
         if verdict.target is CaseStatus.APPROVED and level is not None:
             await queueing.queue_claims(session, case, decision, level.policy(), issuance, identities, at=at)
+            await end_replaced(session, case, at=at)
         else:
             await take_back(session, case, at=at, cause=cause)
     return verdict
@@ -185,6 +188,30 @@ async def _keep_parts(session: AsyncSession, case: Case, reading: Reading, at: d
         elif (row.outcome, row.reasons) == (part.outcome, list(part.reasons)):
             continue
         row.outcome, row.reasons, row.updated_at = part.outcome, list(part.reasons), at
+
+
+async def end_replaced(session: AsyncSession, case: Case, *, at: datetime) -> None:
+    """The person is verified with this wallet now: what stood on the one it replaces is taken back, for good."""
+    if case.replaces is None:
+        return
+    old = await locked_case(session, case.replaces)
+    if old is None or old.subject_id not in await store.subjects_of_person(session, case.subject_id):
+        return
+    if old.status != CaseStatus.APPROVED or old.person_ruling is not None:
+        return
+    old.status, old.person_ruling, old.updated_at = rules.move(old.status, CaseStatus.REVOKED), WALLET_CHANGED, at
+    old.reasons = [WALLET_CHANGED]
+    detail = {"case": case.id}
+    history.record(
+        session,
+        case_id=old.id,
+        at=at,
+        source=CaseStatus.APPROVED,
+        target=old.status,
+        cause=WALLET_CHANGED,
+        detail=detail,
+    )
+    await take_back(session, old, at=at, cause=WALLET_CHANGED, detail=detail)
 
 
 async def seal(

@@ -46,7 +46,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
     configured ones. `on_redaction`: what becomes of claims when the provider's record is erased; `on_hit`: when
     screening finds somebody. `review`: how many people it takes to approve a case by hand. `attempts`: after how many a
-    subject needs a reset; None: any number.
+    subject needs a reset; None: any number. `wallets_per_person`: with how many a person may be verified at once.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     on_hit: OnHit = "review"
     review: Literal["one", "two"] = "two"
     attempts: int | None = None
+    wallets_per_person: int | None = None
 
     def policy(self) -> Policy:
         version = sha256(msgspec.json.encode(self, order="deterministic")).hexdigest()[:16]
@@ -94,6 +95,7 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     on_hit: OnHit = "review"
     review: Literal["one", "two"] = "two"
     attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    wallets_per_person: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -159,6 +161,7 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         on_hit=row.on_hit,
         review=row.review,
         attempts=row.attempts,
+        wallets_per_person=row.wallets_per_person,
     )
 
 

@@ -30,10 +30,12 @@ from issuer.errors import (
     Conflict,
     IdempotencyMismatch,
     IllegalMove,
+    InvalidInput,
     ProviderError,
     ProviderRefused,
     ProviderUnavailable,
     SubjectRestricted,
+    WalletsSpent,
 )
 from issuer.ids import new_id
 from issuer.inbox.store import wake_unknown
@@ -65,6 +67,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     prefill: Mapping[str, object] | None = None
     proof: Proof | None = None
     notice: str | None = None
+    replaces: str | None = None
 
     def __repr__(self) -> str:
         return f"NewCase(level={self.level!r})"
@@ -175,7 +178,7 @@ class Opener:
                         raise IdempotencyMismatch("this Idempotency-Key was used for another request")
                     return await store.get(session, earlier.case_id, new.tenant_id)
             subject_id = await store.subject_of(session, new.tenant_id, new.wallet, now)
-            await self._admit(session, subject_id, new.level)
+            await self._admit(session, subject_id, new)
             await self._spend(session, new, now)
             case = Case(
                 id=new_id("case"),
@@ -188,6 +191,7 @@ class Opener:
                 reference=new.reference,
                 redirect_url=new.redirect_url,
                 notice=new.notice,
+                replaces=new.replaces,
                 proof_message=None if new.proof is None else new.proof.message,
                 proof_signature=None if new.proof is None else new.proof.signature,
                 provider=new.provider,
@@ -228,17 +232,33 @@ class Opener:
                 raise _Taken
         return case
 
-    async def _admit(self, session: AsyncSession, subject_id: str, level: str) -> None:
-        """Raises `SubjectRestricted`, `AttemptsSpent`."""
+    async def _admit(self, session: AsyncSession, subject_id: str, new: NewCase) -> None:
+        """Raises `SubjectRestricted`, `AttemptsSpent`, `WalletsSpent`; `InvalidInput` for a case it cannot replace."""
         subject = await session.get(Subject, subject_id)
         assert subject is not None  # just found or made
         if subject.restricted_at is not None:
             raise SubjectRestricted("what is kept about the owner of this wallet is being erased")
-        allowed = LEVELS[level].attempts if level in LEVELS else None
-        if allowed is not None:
-            used = await store.attempts(session, subject_id, level, subject.reset_at)
-            if used >= allowed:
-                raise AttemptsSpent(f"{used} of {allowed} attempts at level {level} ended without an approval")
+        level = LEVELS.get(new.level)
+        if level is not None and level.attempts is not None:
+            used = await store.attempts(session, subject_id, new.level, subject.reset_at)
+            if used >= level.attempts:
+                raise AttemptsSpent(
+                    f"{used} of {level.attempts} attempts at level {new.level} ended without an approval"
+                )
+        replaced = None if new.replaces is None else await self._replaced(session, subject_id, new)
+        if level is not None and level.wallets_per_person is not None:
+            others = await store.wallets_approved(session, subject_id, new.level) - {new.wallet, replaced}
+            if len(others) >= level.wallets_per_person:
+                raise WalletsSpent(f"the person is verified at level {new.level} with as many wallets as it allows")
+
+    async def _replaced(self, session: AsyncSession, subject_id: str, new: NewCase) -> str:
+        """The wallet of the case that this one is to replace."""
+        old = await session.get(Case, new.replaces)
+        if old is None or old.subject_id not in await store.subjects_of_person(session, subject_id):
+            raise InvalidInput("replaces", "must be a case of the same person; link the two wallets first")
+        if old.wallet == new.wallet or old.status != CaseStatus.APPROVED or old.level != new.level:
+            raise InvalidInput("replaces", "must be an approved case at the same level on another wallet")
+        return old.wallet
 
     async def _spend(self, session: AsyncSession, new: NewCase, now: datetime) -> None:
         """A check costs money, so a case counts against the day's budget before it is there. Raises `BudgetSpent`."""

@@ -28,6 +28,13 @@ _MESSAGE = re.compile(
     rf"URI: https://(?P=domain)\nVersion: 1\nChain ID: (?P<first>[0-9]+)\nNonce: (?P<nonce>[0-9a-f]{{32}})\n"
     rf"Issued At: {_TIME}\nExpiration Time: (?P<ends>{_TIME})"
 )
+_LINK = re.compile(
+    rf"(?P<domain>{_HOST}) wants you to sign in with your Ethereum account:\n"
+    r"(?P<wallet>0x[0-9a-fA-F]{40})\n\n"
+    r"I own this wallet and (?P<other>0x[0-9a-fA-F]{40}); count them as one person's\.\n\n"
+    rf"URI: https://(?P=domain)\nVersion: 1\nChain ID: (?P<first>[0-9]+)\nNonce: (?P<nonce>[0-9a-f]{{32}})\n"
+    rf"Issued At: {_TIME}\nExpiration Time: (?P<ends>{_TIME})"
+)
 _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}")
 
 
@@ -52,6 +59,31 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
             f"{self.wallet}\n\n"
             f'Check me at level "{self.level}" and put the result on chain {", ".join(map(str, self.chain_ids))}.\n\n'
             f"URI: https://{self.domain}\nVersion: 1\nChain ID: {self.chain_ids[0]}\nNonce: {self.nonce}\n"
+            f"Issued At: {_time(self.issued_at)}\nExpiration Time: {_time(self.ends_at)}"
+        )
+
+
+class LinkChallenge(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner of two wallets signs with each of them, so that they count as one person's."""
+
+    domain: str
+    wallet: str
+    other: str
+    chain_id: int
+    nonce: str
+    issued_at: datetime
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.issued_at + LIFE
+
+    def message(self) -> str:
+        """The text to sign, to the byte."""
+        return (
+            f"{self.domain} wants you to sign in with your Ethereum account:\n"
+            f"{self.wallet}\n\n"
+            f"I own this wallet and {self.other}; count them as one person's.\n\n"
+            f"URI: https://{self.domain}\nVersion: 1\nChain ID: {self.chain_id}\nNonce: {self.nonce}\n"
             f"Issued At: {_time(self.issued_at)}\nExpiration Time: {_time(self.ends_at)}"
         )
 
@@ -112,6 +144,14 @@ def covers(message: str | None, signature: str | None, *, wallet: str, level: st
         and set(chain_ids) <= set(claimed.chain_ids)
         and signer_of(message or "", signature or "") == wallet
     )
+
+
+def links(message: str, signature: str, *, wallet: str, other: str) -> str | None:
+    """The nonce of a message in which the owner of `wallet` owns to `other` as well; None if it is no such thing."""
+    found = _LINK.fullmatch(message) if len(message) <= LONGEST_MESSAGE else None
+    if found is None or (found["wallet"], found["other"]) != (wallet, other):
+        return None
+    return found["nonce"] if signer_of(message, signature) == wallet else None
 
 
 def _time(moment: datetime) -> str:

@@ -39,6 +39,7 @@ REASONS: dict[str, Reason] = {
     "declined_by_provider": Reason(says="the provider declined the check", audience=_ALL),
     "declined_by_person": Reason(says="a person declined the case", audience=_ALL),
     "revoked_by_person": Reason(says="a person took the claims back", audience=_ALL),
+    "wallet_changed": Reason(says="the person is verified with another wallet now", audience=_ALL),
     "check_failed": Reason(says="the check could not be completed", audience=_ALL),
     "check_expired": Reason(says="the check was not finished in time", audience=_ALL),
     # What a person may give for a decline.

@@ -205,3 +205,41 @@ async def attempts(session: AsyncSession, subject_id: str, level: str, since: da
 async def checks_of(session: AsyncSession, case_id: str) -> list[Check]:
     """The verifications of a case, in the order in which we heard of them."""
     return list(await session.scalars(sa.select(Check).where(Check.case_id == case_id).order_by(Check.id)))
+
+
+async def subjects_of_person(session: AsyncSession, subject_id: str) -> list[str]:
+    """This subject and those that were merged with it."""
+    root = await _root(session, subject_id)
+    merged = await session.scalars(sa.select(Subject.id).where(Subject.person_id == root))
+    return sorted({subject_id, root, *merged})
+
+
+async def link_wallet(session: AsyncSession, tenant_id: str, wallet: str, other: str, at: datetime) -> str:
+    """Count two wallets as one person's; both owners have signed. The subject of `wallet`.
+
+    A wallet that was never seen joins the subject of the other one, so that the provider knows the person again; two
+    that have subjects of their own are merged, and each keeps its cases.
+    """
+    first = await subject_of(session, tenant_id, wallet, at)
+    known = sa.select(SubjectWallet).where(SubjectWallet.tenant_id == tenant_id, SubjectWallet.wallet == other)
+    if await session.scalar(known) is None:
+        session.add(SubjectWallet(id=new_id("wal"), tenant_id=tenant_id, subject_id=first, wallet=other, created_at=at))
+        return first
+    second = await subject_of(session, tenant_id, other, at)
+    one, two = await _root(session, first), await _root(session, second)
+    if one != two:
+        statement = sa.update(Subject).where(sa.or_(Subject.id == two, Subject.person_id == two))
+        await session.execute(statement.values(person_id=one))
+    return first
+
+
+async def wallets_approved(session: AsyncSession, subject_id: str, level: str) -> set[str]:
+    """With which wallets the person has an approval at this level that stands."""
+    everyone = await subjects_of_person(session, subject_id)
+    statement = sa.select(Case.wallet).where(Case.subject_id.in_(everyone), Case.level == level, Case.backs_claims)
+    return set(await session.scalars(statement))
+
+
+async def _root(session: AsyncSession, subject_id: str) -> str:
+    found = await session.scalar(sa.select(Subject.person_id).where(Subject.id == subject_id))
+    return found or subject_id

@@ -17,6 +17,7 @@ class Subject(Base):
 
     `restricted_at`: erasure was asked for, so no case is opened and no claim issued any more; `held_at`: it must be
     kept all the same; `erased_at`: this row is the tombstone. `reset_at`: attempts count from then.
+    `person_id`: the subject that stands for all that were merged with this one; None for one that was not.
     """
 
     __tablename__ = "subjects"
@@ -28,6 +29,7 @@ class Subject(Base):
     hold_reason: Mapped[str | None] = mapped_column(sa.String(200))
     erased_at: Mapped[datetime | None]
     reset_at: Mapped[datetime | None]
+    person_id: Mapped[str | None] = mapped_column(sa.String(64), index=True)
 
 
 class SubjectWallet(Base):
@@ -49,6 +51,7 @@ class Case(Base):
     `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
     decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued. `proof_…`
     is what the wallet's owner signed, which a live chain needs. `notice`: the version that the holder accepted.
+    `replaces`: the case on another wallet of the same person that ends when this one is approved.
     `flag` is a reason code that waits for a person; `hits` are the keys of what screening has found so far.
     """
 
@@ -83,6 +86,7 @@ class Case(Base):
     person_ruling: Mapped[str | None] = mapped_column(sa.String(32))
     proof_message: Mapped[str | None] = mapped_column(sa.String(2000))
     proof_signature: Mapped[str | None] = mapped_column(sa.String(132))
+    replaces: Mapped[str | None] = mapped_column(sa.String(64))
     notice: Mapped[str | None] = mapped_column(sa.String(64))
     flag: Mapped[str | None] = mapped_column(sa.String(32))
     hits: Mapped[list[str] | None]

@@ -7,6 +7,7 @@ from datetime import datetime
 import click
 import msgspec
 
+from issuer.cases import store as cases
 from issuer.cases.tables import Subject
 from issuer.clock import now
 from issuer.commands.common import as_json, reason_of, run, settings, show_one, store
@@ -60,6 +61,27 @@ def erase(wallet: str, as_json: bool) -> None:
 
     taken, outlook = run(change())
     show_one({"claims_taken_back": taken, **_said(outlook)}, as_json=as_json)
+
+
+@subject.command()
+@click.argument("wallet")
+@click.option("--reason", required=True, help="Kept with the claims; write no personal data into it.")
+@as_json
+def revoke(wallet: str, reason: str, as_json: bool) -> None:
+    """Take back every claim of WALLET's owner, on all linked wallets and chains. No provider event undoes that."""
+
+    async def change() -> int:
+        async with store() as db, closing(open_queue(db)) as queue, db.write() as session:
+            row = await subjects.of_wallet(session, wallet)
+            taken = 0
+            for subject_id in await cases.subjects_of_person(session, row.id):
+                one = await subjects.locked(session, subject_id)
+                actor = f"cli:{getpass.getuser()}"
+                taken += await work.take_back_all(session, one, queue, reason=reason, actor=actor, at=now())
+            return taken
+
+    reason_of(reason)
+    show_one({"claims_taken_back": run(change())}, as_json=as_json)
 
 
 @subject.command()

@@ -158,6 +158,7 @@ class ReviewWorker:
         policy = evidence.policy_of(case, decision)
         if policy is not None:
             await queueing.queue_claims(session, case, decision, policy, self._issuance, identities, at=now)
+        await evidence.end_replaced(session, case, at=now)
         case.next_check_at = now  # the sweep queues what a chain that was away still lacks
 
     async def _decline(self, session: AsyncSession, ruling: Ruling, case: Case, now: datetime) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.cases import store
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.db import EPOCH
@@ -60,7 +61,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def of_subject(session: AsyncSession, subject_id: str) -> Attempts:
-    statement = sa.select(Case.status, Case.level, Case.created_at).where(Case.subject_id == subject_id)
+    """Of the person behind it, with all wallets."""
+    everyone = await store.subjects_of_person(session, subject_id)
+    statement = sa.select(Case.status, Case.level, Case.created_at).where(Case.subject_id.in_(everyone))
     rows = list(await session.execute(statement))
     times = [row.created_at for row in rows]
     return Attempts(

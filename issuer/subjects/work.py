@@ -12,10 +12,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases import people
+from issuer.cases import store as cases_store
 from issuer.cases.tables import Subject
 from issuer.claims.rules import ClaimStatus
 from issuer.db import Database
-from issuer.errors import Conflict, ProviderError, ProviderNotFound, ProviderRefused, ProviderUnavailable
+from issuer.errors import ProviderError, ProviderNotFound, ProviderRefused, ProviderUnavailable
 from issuer.providers.protocol import Provider
 from issuer.queue.port import LANE, Queue
 from issuer.subjects import rules, store
@@ -30,14 +31,23 @@ _TAKEN_BACK = frozenset(
 
 
 async def restrict(session: AsyncSession, subject: Subject, queue: Queue, *, actor: str, at: datetime) -> int:
-    """From now on nothing is opened or issued for the subject; every claim is taken back. How many claims those are."""
-    row = await store.locked(session, subject.id)
-    if row.erased_at is not None:
-        raise Conflict("the subject was erased")
-    row.restricted_at = row.restricted_at or at
+    """From now on nothing is opened or issued for the person; every claim is taken back. How many claims those are."""
+    taken = 0
+    for subject_id in await cases_store.subjects_of_person(session, subject.id):
+        row = await store.locked(session, subject_id)
+        if row.erased_at is None:
+            row.restricted_at = row.restricted_at or at
+            taken += await take_back_all(session, row, queue, reason=ERASURE, actor=actor, at=at)
+    return taken
+
+
+async def take_back_all(
+    session: AsyncSession, subject: Subject, queue: Queue, *, reason: str, actor: str, at: datetime
+) -> int:
+    """A person's revocation of everything that a subject has, on all wallets and chains. How many claims it were."""
     claims = [claim for claim in await store.claims_of(session, subject.id) if claim.status in _TAKEN_BACK]
     for claim in claims:
-        await people.revoke_claim(session, claim_id=claim.id, reason=ERASURE, actor=actor, at=at)
+        await people.revoke_claim(session, claim_id=claim.id, reason=reason, actor=actor, at=at)
     for case in await store.cases_of(session, subject.id):
         await people.close_case(session, case.id, actor=actor, at=at)
     await session.flush()

@@ -1,8 +1,10 @@
 """Attempts, their limit and their reset; restriction; the notice; where people are lost."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 
+import httpx
 import msgspec
 import pytest
 
@@ -10,6 +12,7 @@ from issuer import history
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Subject
+from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.clock import now
 from issuer.ids import new_id
 from issuer.providers.protocol import Outcome
@@ -121,3 +124,106 @@ async def test_a_subject_is_known_by_its_wallet_alone(api: Api) -> None:
     async with api.db.write() as session:
         session.add(Subject(id=new_id("sub"), created_at=now()))
     assert (await api.client.get(f"/v1/subjects/{WALLET}/stats")).status_code == 404
+
+
+# ---- several wallets -----------------------------------------------------------------------------------------
+
+
+class Owner:
+    """Somebody's wallet."""
+
+    def __init__(self) -> None:
+        self.key = LocalSigner(os.urandom(32))
+        self.wallet = self.key.address
+
+    async def sign(self, message: str) -> dict[str, str]:
+        body = message.encode()
+        prefixed = b"\x19Ethereum Signed Message:\n" + str(len(body)).encode() + body
+        made = await checked_sign(self.key, prefixed)
+        raw = made.r.to_bytes(32, "big") + made.s.to_bytes(32, "big") + bytes([27 + made.y_parity])
+        return {"message": message, "signature": "0x" + raw.hex()}
+
+
+async def challenged(api: Api, one: Owner, other: Owner) -> dict[str, str]:
+    asked = {"wallet": other.wallet, "domain": "dapp.example"}
+    answer = await api.client.post(f"/v1/subjects/{one.wallet}/link/challenge", json=asked)
+    assert answer.status_code == 201, answer.text
+    return answer.json()  # type: ignore[no-any-return]
+
+
+async def link(api: Api, one: Owner, other: Owner) -> httpx.Response:
+    messages = await challenged(api, one, other)
+    body = {
+        "wallet": other.wallet,
+        "proof": await one.sign(messages["message"]),
+        "other_proof": await other.sign(messages["other_message"]),
+    }
+    return await api.client.post(f"/v1/subjects/{one.wallet}/link", json=body)
+
+
+async def open_at(api: Api, owner: Owner, **more: str) -> httpx.Response:
+    return await api.client.post("/v1/cases", json={"level": "basic", "wallet": owner.wallet} | more)
+
+
+async def test_a_new_wallet_joins_the_person_and_two_persons_are_merged(api: Api) -> None:
+    ada, other, third = Owner(), Owner(), Owner()
+    assert (await open_at(api, ada)).status_code == 201
+    assert (await link(api, ada, other)).status_code == 200
+    assert (await open_at(api, other)).status_code == 201
+    assert (await open_at(api, third)).status_code == 201
+    assert (await link(api, other, third)).json() == {"wallets": [other.wallet, third.wallet]}
+    for owner in (ada, other, third):
+        assert (await api.client.get(f"/v1/subjects/{owner.wallet}/stats")).json()["total"] == 3
+    async with api.db.read() as session:
+        subjects = {(await store.of_wallet(session, owner.wallet)).id for owner in (ada, other, third)}
+    assert len(subjects) == 2  # what was sealed with a subject stays with it
+    assert (await link(api, third, ada)).status_code == 200  # once more changes nothing
+
+
+async def test_a_link_needs_both_owners_and_serves_once(api: Api) -> None:
+    ada, other, thief = Owner(), Owner(), Owner()
+    messages = await challenged(api, ada, other)
+    good = {"proof": await ada.sign(messages["message"]), "other_proof": await other.sign(messages["other_message"])}
+    path = f"/v1/subjects/{ada.wallet}/link"
+    for wrong in (
+        good | {"other_proof": await thief.sign(messages["other_message"])},
+        good | {"other_proof": good["proof"]},
+        {"proof": good["other_proof"], "other_proof": good["proof"]},
+        good | {"proof": await ada.sign(messages["message"].replace("dapp.example", "evil.example"))},
+    ):
+        answer = await api.client.post(path, json={"wallet": other.wallet} | wrong)
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:claimwright:problem:wallet-not-proved")
+    assert (await api.client.post(path, json={"wallet": other.wallet} | good)).status_code == 200
+    assert (await api.client.post(path, json={"wallet": other.wallet} | good)).status_code == 409
+    assert (await api.client.post(path, json={"wallet": ada.wallet} | good)).status_code == 400
+
+
+async def test_a_level_may_allow_a_person_so_many_wallets(api: Api) -> None:
+    shipped = LEVELS["basic"]
+    LEVELS["basic"] = msgspec.structs.replace(shipped, wallets_per_person=1)
+    try:
+        ada, other = Owner(), Owner()
+        first = (await open_at(api, ada)).json()
+        await link(api, ada, other)
+        await end(api, first["id"], CaseStatus.APPROVED)
+        refused = await open_at(api, other)
+        assert (refused.status_code, refused.json()["type"]) == (409, "urn:claimwright:problem:wallets-spent")
+        assert (await open_at(api, ada)).status_code == 201  # the same wallet again
+        assert (await open_at(api, other, replaces=first["id"])).status_code == 201  # or instead of it
+    finally:
+        LEVELS["basic"] = shipped
+
+
+async def test_a_case_replaces_only_an_approved_one_of_the_same_person(api: Api) -> None:
+    ada, other, stranger = Owner(), Owner(), Owner()
+    first = (await open_at(api, ada)).json()
+    await link(api, ada, other)
+    for opened in (
+        await open_at(api, other, replaces=first["id"]),  # it is not approved
+        await open_at(api, stranger, replaces=first["id"]),
+        await open_at(api, ada, replaces=first["id"]),
+    ):
+        assert (opened.status_code, opened.json().get("field")) == (400, "replaces")
+    await end(api, first["id"], CaseStatus.APPROVED)
+    assert (await open_at(api, stranger, replaces=first["id"])).status_code == 400
+    assert (await open_at(api, other, replaces=first["id"])).status_code == 201

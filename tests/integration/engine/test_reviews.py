@@ -429,3 +429,28 @@ async def test_verifications_are_kept_as_codes_and_follow_the_provider(engine: E
         await engine.cases.handle_event(await engine.receive(case))
     (row,) = await engine.rows(Check)
     assert (row.kind, row.outcome, row.reasons) == ("government-id", "passed", [])
+
+
+async def test_a_wallet_is_changed_in_one_step_and_the_old_one_never_comes_back(engine: Engine, two: People) -> None:
+    old, new, stranger = [await engine.open_case() for _ in range(3)]
+    async with engine.db.write() as session:
+        for case, replaces in ((new, old.id), (stranger, old.id)):
+            row = await session.get(Case, case.id)
+            assert row is not None
+            row.replaces = replaces
+            if case is new:
+                row.subject_id = old.subject_id
+    new = await engine.case(new)
+    await engine.ring(old, Outcome.APPROVED)
+    await engine.settle()
+    await engine.ring(stranger, Outcome.APPROVED)  # it names a case of somebody else
+    await engine.settle()
+    assert await engine.is_verified(old.wallet)
+    await engine.ring(new, Outcome.APPROVED)
+    await engine.settle()
+    assert [await engine.is_verified(case.wallet) for case in (old, new)] == [False, True]
+    ended = await engine.case(old)
+    assert (ended.status, ended.reasons) == (CaseStatus.REVOKED, ["wallet_changed"])
+    await engine.ring(old, Outcome.APPROVED, at=datetime.now(UTC) + timedelta(minutes=5))
+    await engine.settle()
+    assert not await engine.is_verified(old.wallet)
