@@ -408,3 +408,9 @@ async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> 
 async def chains_of(session: AsyncSession, decision_id: str) -> set[int]:
     """The chains on which a decision has claims."""
     return set(await session.scalars(sa.select(Claim.chain_id).where(Claim.decision_id == decision_id).distinct()))
+
+
+async def chains_waiting(session: AsyncSession) -> list[int]:
+    """The chains for which some claim waits to be signed."""
+    statement = sa.select(Claim.chain_id).where(Claim.status == ClaimStatus.QUEUED).distinct()
+    return sorted(await session.scalars(statement))

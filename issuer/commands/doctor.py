@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from issuer import migrations
+from issuer.audit.rules import AuditKey
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import EndpointStatus, Gateway
 from issuer.chain.signer import Signer, checked_sign
@@ -52,6 +53,7 @@ async def _examine() -> list[Finding]:
         return [*findings, Finding("daemon settings", False, error.message)]
     findings.append(Finding("daemon settings", True, "complete"))
     findings.append(await _finding("issuing", lambda: _issuing(settings)))
+    findings.append(await _finding("audit", lambda: _audit(settings)))
     parts = await asyncio.gather(*(_chain(chain) for chain in settings.chains), _provider(settings))
     return [*findings, *(finding for part in parts for finding in part)]
 
@@ -76,6 +78,15 @@ async def _store() -> str:
     finally:
         await db.aclose()
     return f"{db.dialect}, at the newest version"
+
+
+async def _audit(settings: DaemonSettings) -> str:
+    """A chain that nobody signs shows an edit, and not that its end was cut off."""
+    if settings.audit_key is None:
+        return "the chain grows, but nobody vouches for its end; set CLAIMWRIGHT_AUDIT_KEY"
+    AuditKey.parse(settings.audit_key)
+    kept = settings.audit_anchor or "the log alone; CLAIMWRIGHT_AUDIT_ANCHOR_FILE names a file for them"
+    return f"heads are signed, and kept in {kept}"
 
 
 async def _issuing(settings: DaemonSettings) -> str:

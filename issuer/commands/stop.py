@@ -1,11 +1,15 @@
 """`claimwright stop`: no new claims, at once and everywhere, until it is lifted. Revocations and fees go on."""
 
 import getpass
+from contextlib import aclosing as closing
 
 import click
 
+from issuer.claims import store as claims
 from issuer.clock import now
 from issuer.commands.common import as_json, limited, reason_of, run, show, show_one, store
+from issuer.queue.open import open_queue
+from issuer.queue.port import LANE
 from issuer.stops import store as stops
 from issuer.stops.tables import Lift, Stop
 
@@ -53,14 +57,16 @@ def list_(every: bool, limit: int, as_json: bool) -> None:
 @click.option("--reason", required=True, help="Kept for ever; name no person in it.")
 @as_json
 def lift(stop_id: str, reason: str, as_json: bool) -> None:
-    """Issue again, as far as no other stop stands. What waited goes out within a second."""
+    """Issue again, as far as no other stop stands. What waited goes out at once."""
 
     checked = reason_of(reason)
 
     async def change() -> dict[str, object]:
-        async with store() as db, db.write() as session:
+        async with store() as db, closing(open_queue(db)) as queue, db.write() as session:
             lifted = await stops.lift(session, stop_id, reason=checked, actor=_actor(), at=now())
             row = await session.get_one(Stop, stop_id)
+            waiting = await claims.chains_waiting(session) if row.chain_id is None else [row.chain_id]
+            await queue.enqueue(session, LANE, [str(chain_id) for chain_id in waiting])
             return _row(row, lifted)
 
     show_one(run(change()), as_json=as_json)
