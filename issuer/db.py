@@ -8,22 +8,25 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
+from time import monotonic
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]  # it ships without types
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.util.concurrency import await_only
 
 from issuer.errors import StoreBusy
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 BUSY_TIMEOUT_MS = 10_000
+BUSY_PAUSE_SECONDS = 0.001
 
 # Answers that another try may change; a missing table or a broken constraint is not one of them.
 _SQLITE_PASSING = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_IOERR", "SQLITE_FULL", "SQLITE_CANTOPEN", "SQLITE_PROTOCOL")
@@ -210,8 +213,27 @@ def _sqlite_settings(connection: Any, _record: object) -> None:  # noqa: ANN401 
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("claimwright_writes", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get("claimwright_writes", True):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # SQLite's own waiting sleeps longer with every try, up to a tenth of a second: among processes that write all the
+    # time it hardly ever looks when the lock is free. Ours looks every millisecond.
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        _begin_immediate(connection, monotonic() + BUSY_TIMEOUT_MS / 1000)
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+
+
+def _begin_immediate(connection: sa.Connection, deadline: float) -> None:
+    while True:
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorname", None) != "SQLITE_BUSY" or monotonic() > deadline:
+                raise
+        await_only(asyncio.sleep(BUSY_PAUSE_SECONDS))
 
 
 def for_update(statement: sa.Select[Any], session: AsyncSession, *, skip_locked: bool = False) -> sa.Select[Any]:

@@ -13,6 +13,7 @@ from issuer.loops import LONGEST_PAUSE_SECONDS, attempt, wait
 IDLE_SECONDS = 1.0  # between looks at the lease: how late a spare process takes over, beside the lease's end
 UNRUNG_SECONDS = 5.0  # between looks at the tables when nobody rings: a ring can be lost, and claims come due by time
 BUSY_SECONDS = 0.25  # the same, while something is unmined and others gather behind it
+APART_SECONDS = 0.02  # from pump to pump while claims gather: each of a hundred approvals a second rings
 
 
 class LaneLoop:
@@ -30,6 +31,7 @@ class LaneLoop:
         self._busy = False
         self._holds = False
         self._unrung_until = 0.0
+        self._pumped_at = 0.0
 
     def wake(self) -> None:
         self._work.set()
@@ -41,6 +43,8 @@ class LaneLoop:
         try:
             while not self._stop.is_set():
                 await wait(pause, self._work, self._stop)
+                if self._busy:
+                    await asyncio.sleep(max(0.0, self._pumped_at + APART_SECONDS - asyncio.get_running_loop().time()))
                 rung = self._work.is_set()
                 self._work.clear()
                 fine = await attempt(self.pump if rung else self.look, "pump", self.lane.chain_id)
@@ -70,3 +74,4 @@ class LaneLoop:
         while not self._stop.is_set() and await self.lane.ensure() and await self._claims.pump():
             self._busy = True
             self._sent.set()
+        self._pumped_at = asyncio.get_running_loop().time()

@@ -1,8 +1,8 @@
 """A provider that is out is left alone for a while, so that whoever waits for another one need not wait for it.
 
-Five calls in a row without an answer open the breaker for 5 seconds; so does a provider that asks us to wait, for as
-long as it says (a minute at most). While it is open every call fails at once. Then one call is let through, and its
-answer decides.
+Five calls in a row without an answer open the breaker for 5 seconds; a provider that asks us to wait twice in a row is
+left alone for as long as it says (a minute at most). While it is open every call fails at once. Then one call is let
+through, and its answer decides.
 """
 
 from collections.abc import Awaitable, Callable
@@ -30,6 +30,7 @@ class Breaker:
 
     def __init__(self) -> None:
         self._failures = 0
+        self._asked = 0  # of them those that asked us to wait
         self._until: float | None = None
 
     def wait(self, now: float) -> float:
@@ -47,13 +48,14 @@ class Breaker:
             self._until = now + PAUSE_SECONDS
 
     def answered(self) -> None:
-        self._failures, self._until = 0, None
+        self._failures, self._asked, self._until = 0, 0, None
 
     def failed(self, now: float, *, pause: float | None = None) -> bool:
         """No answer came, or one that asks for a `pause` in seconds. True if this has opened it."""
         self._failures += 1
+        self._asked += pause is not None
         was_open = self.is_open
-        if pause is not None:
+        if pause is not None and self._asked > 1:
             self._until = now + min(pause, LONGEST_PAUSE)
         elif was_open or self._failures >= FAILURES:
             self._until = now + PAUSE_SECONDS

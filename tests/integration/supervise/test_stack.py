@@ -163,7 +163,8 @@ async def test_a_doctor_finds_nothing_wrong_with_it(stack):
     assert (code, err) == (0, "")
     assert set(found.values()) == {"ok"}
     assert list(found) == [
-        "api settings", "store", "daemon settings", "issuing", "chain 31337 rpc-1", "chain 31337", "chain 31337 sender",
+        "api settings", "store", "daemon settings", "issuing", "audit", "chain 31337 rpc-1", "chain 31337",
+        "chain 31337 sender",
         "chain 31337 claim signer", "chain 31337 deployment", "chain 31337 balance", "persona sandbox",
     ]  # fmt: skip
 

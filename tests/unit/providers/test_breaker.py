@@ -72,9 +72,11 @@ async def test_while_one_call_looks_whether_it_is_back_no_other_goes_out():
     assert sorted(type(answer).__name__ for answer in answers) == ["ProviderNotFound", *["ProviderUnavailable"] * 4]
 
 
-async def test_one_that_asks_us_to_wait_is_left_alone_for_as_long_as_it_says():
+async def test_one_that_asks_us_to_wait_twice_is_left_alone_for_as_long_as_it_says():
     clock, inner = Clock(), FakeProvider()
     guarded = Guarded(inner, clock=clock)
+    await fail(guarded, inner, status=429, retry_after=7.0)
+    assert not guarded.is_out
     await fail(guarded, inner, status=429, retry_after=7.0)
     assert guarded.is_out
     clock.now += 7
