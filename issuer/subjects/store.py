@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import history
 from issuer.addresses import ERASED
 from issuer.cases import reasons, standing
+from issuer.cases import store as case_store
 from issuer.cases.challenges import WalletChallenge
 from issuer.cases.reasons import Audience
 from issuer.cases.rules import OPEN, CaseStatus
@@ -104,10 +105,12 @@ async def due(session: AsyncSession, *, ended_before: datetime, limit: int, afte
 
 
 async def export(session: AsyncSession, subject: Subject, now: datetime) -> dict[str, Any]:
-    """Everything that is kept about a subject, for the subject: no code that could tip somebody off."""
-    cases = await cases_of(session, subject.id)
+    """Everything that is kept about the person behind a subject, for the person: no code that could tip anybody off."""
+    everyone = await case_store.subjects_of_person(session, subject.id)
+    cases = [case for one in everyone for case in await cases_of(session, one)]
+    claims = [claim for one in everyone for claim in await claims_of(session, one)]
     ids = [case.id for case in cases]
-    wallets = await session.scalars(sa.select(SubjectWallet).where(SubjectWallet.subject_id == subject.id))
+    wallets = await session.scalars(sa.select(SubjectWallet).where(SubjectWallet.subject_id.in_(everyone)))
     decisions = await session.scalars(sa.select(Decision).where(Decision.case_id.in_(ids)).order_by(Decision.id))
     moves = await session.scalars(
         sa.select(history.History).where(history.History.case_id.in_(ids)).order_by(history.History.id)
@@ -136,7 +139,7 @@ async def export(session: AsyncSession, subject: Subject, now: datetime) -> dict
                 row, "id", "case_id", "topic", "chain_id", "identity", "status", "form", "word", "valid_until",
                 "tx_hash", "block_number", "revoked_tx_hash", "created_at", "updated_at",
             )
-            for row in await claims_of(session, subject.id)
+            for row in claims
         ],
         "provider_events": [_of(row, "name", "status", "received_at") for row in events],
         "timeline": [_of(row, "case_id", "claim_id", "at", "source", "target", "cause") for row in moves],

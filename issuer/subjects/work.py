@@ -58,7 +58,7 @@ async def take_back_all(
 async def outlook(session: AsyncSession, subject: Subject, periods: Periods, now: datetime) -> Erasure:
     """When this subject can be erased, and what that waits for."""
     cases, claims = await store.ends(session, subject.id)
-    ended = rules.ended_at(cases, claims, now) or (subject.restricted_at if not cases else None)
+    ended = rules.ended_at(cases, claims, now) if cases else subject.restricted_at or subject.created_at
     return rules.erasure(ended, held=subject.held_at is not None, periods=periods, now=now)
 
 

@@ -59,6 +59,9 @@ async def test_a_revocation_reaches_every_wallet_of_the_person(db: Database, cla
     mine, linked = await verified(db, WALLET, "0x" + "11" * 20), await verified(db, OTHER, "0x" + "22" * 20)
     async with db.write() as session:
         await cases.link_wallet(session, "default", WALLET, OTHER, NOW)
+    exported = await claimwright("export", OTHER)
+    assert {one["wallet"] for one in exported["wallets"]} == {WALLET, OTHER}
+    assert {one["id"] for one in exported["cases"]} == {mine, linked}
     assert await claimwright("revoke", OTHER, "--reason", "sanctions", "--json") == {"claims_taken_back": 2}
     async with db.read() as session:
         for case_id in (mine, linked):

@@ -218,6 +218,17 @@ async def test_the_provider_goes_first(engine: Engine, provider: Redactor, error
     assert (done.erased, done.put_off) == (erased, 1 - erased)
 
 
+async def test_a_person_who_never_had_a_case_is_erased_when_the_period_is_over(
+    engine: Engine, provider: Redactor
+) -> None:
+    now = datetime.now(UTC)
+    async with engine.db.write() as session:
+        session.add(Subject(id=new_id("sub"), created_at=now))
+    assert (await retention(engine, provider, FIVE_YEARS, days=1826).run()).erased == 0
+    done = await retention(engine, provider, FIVE_YEARS, days=1828).run()
+    assert (done.erased, done.put_off) == (1, 0)
+
+
 async def test_old_logs_go_and_young_or_unhandled_ones_stay(engine: Engine, provider: Redactor) -> None:
     case = await verified(engine)
     late = await engine.receive(case)  # never handled
