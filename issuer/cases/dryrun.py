@@ -3,6 +3,7 @@
 Nothing is re-decided: decisions stay sealed with their own policy. This is for who is about to change the file.
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -24,17 +25,22 @@ class Change(StrEnum):
     CHAINS_DROPPED = "fewer chains"
     HIT_WAITS = "a screening hit would wait for a person"
     HIT_REVOKES = "a screening hit would revoke"
+    CHECK_MISSING = "without a required check: it would wait for a person"
+    SOONER = "a new check is due sooner"
+    LATER = "a new check is due later"
     TWO_PEOPLE = "the approval by one person would need two"
 
 
 class PastCase(msgspec.Struct, frozen=True, kw_only=True):
-    """An approval as it was made. `policy` None: from before policies were sealed."""
+    """An approval as it was made. `policy` None: from before policies were sealed. `passed`: kinds of its checks."""
 
     level: str
     policy: Policy | None
     chain_ids: tuple[int, ...]
     had_hits: bool
     approved_by: int
+    provider: str = ""
+    passed: frozenset[str] = frozenset()
 
 
 def compare(case: PastCase, levels: Mapping[str, Level]) -> set[Change]:
@@ -47,6 +53,8 @@ def compare(case: PastCase, levels: Mapping[str, Level]) -> set[Change]:
         found.add(Change.CHAINS_DROPPED)
     if case.had_hits and level.on_hit != "ignore":
         found.add(Change.HIT_REVOKES if level.on_hit == "revoke" else Change.HIT_WAITS)
+    if case.approved_by == 0 and level.requires(case.provider) - case.passed:
+        found.add(Change.CHECK_MISSING)
     if case.approved_by == 1 and level.review == "two":
         found.add(Change.TWO_PEOPLE)
     return found or {Change.SAME}
@@ -65,4 +73,7 @@ def _claims(policy: Policy | None, level: Level) -> set[Change]:
         found.add(Change.SHORTER if level.validity_seconds < policy.validity_seconds else Change.LONGER)
     if level.form != policy.form:
         found.add(Change.FORM)
+    if level.reverify_seconds != policy.reverify_seconds:
+        sooner = (level.reverify_seconds or math.inf) < (policy.reverify_seconds or math.inf)
+        found.add(Change.SOONER if sooner else Change.LATER)
     return found

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 DECISION_MAC = "decision"
 WALLET_CHANGED = "wallet_changed"
+REQUIRED_CHECK_MISSING = "required_check_missing"
 LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
 MOST_HITS, MOST_PARTS = 200, 100
 APPLIED = frozenset({"moved", "no_change", "not_a_move", "older_evidence"})
@@ -121,13 +122,16 @@ async def apply(
     whatever this case backs, whatever state it is in.
     """
     level = LEVELS.get(case.level)
-    verdict = rules.weigh(standing(case), reading, "review" if level is None else level.on_hit)
+    on_hit, required = ("review", frozenset()) if level is None else (level.on_hit, level.requires(case.provider))
+    verdict = rules.weigh(standing(case), reading, on_hit, required)
     if verdict.target is CaseStatus.APPROVED and level is None:
         return Verdict(outcome="unknown_level")  # the level's file knows it no more: nothing says what to issue
     if verdict.outcome in ("moved", "no_change"):
         case.evidence_at = max(filter(None, (case.evidence_at, reading.evidence_at)))
         case.updated_at = at
     await _note(session, case, verdict, reading, level, at)
+    if verdict.missing:
+        log.warning("required_check_missing", case_id=case.id)
     if verdict.target is None:
         return verdict
     source = case.status
@@ -135,6 +139,8 @@ async def apply(
     case.reasons = rules.reasons(case.status)
     if verdict.target is CaseStatus.DECLINED:
         case.reasons += sorted({hit.code for hit in reading.hits})
+    if verdict.missing:
+        case.reasons.append(REQUIRED_CHECK_MISSING)
     decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
     history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
     if verdict.target in SETTLED:

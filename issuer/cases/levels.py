@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
@@ -29,6 +30,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """What an approval at a level allows: sealed with the decision, so that a later file changes nothing about it.
 
     `topics` are ERC-735 claim topics, `validity_seconds` a claim's life, `version` a hash of all that the level says.
+    `reverify_seconds`: how long after the decision it supports claims at all; None: for as long as it stands.
     """
 
     level: str
@@ -36,6 +38,11 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     topics: tuple[int, ...]
     validity_seconds: int
     form: Form = "signed"
+    reverify_seconds: int | None = None
+
+    def supports_until(self, decided_at: datetime) -> datetime | None:
+        """When a decision of then is too old for any claim. None: never."""
+        return None if self.reverify_seconds is None else decided_at + timedelta(seconds=self.reverify_seconds)
 
 
 class Level(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +52,10 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     of a country (ISO 3166-1 alpha-2); `templates` by provider and environment. Without a template
     there the level cannot be asked for, unless `default_template` lets it take the provider's own. `chains` empty: all
     configured ones. `on_redaction`: what becomes of claims when the provider's record is erased; `on_hit`: when
-    screening finds somebody. `review`: how many people it takes to approve a case by hand. `attempts`: after how many a
-    subject needs a reset; None: any number. `wallets_per_person`: with how many a person may be verified at once.
+    screening finds somebody. `required`: by provider, the verifications that must have passed before its approval is
+    taken for one. `review`: how many people it takes to approve a case by hand. `reverify_seconds`: as in `Policy`.
+    `attempts`: after how many a subject needs a reset; None: any number. `wallets_per_person`: with how many a person
+    may be verified at once.
     """
 
     name: str
@@ -61,7 +70,9 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     default_template: bool = False
     on_redaction: Literal["keep", "review", "revoke"] = "keep"
     on_hit: OnHit = "review"
+    required: Mapping[str, tuple[str, ...]] = {}
     review: Literal["one", "two"] = "two"
+    reverify_seconds: int | None = None
     attempts: int | None = None
     wallets_per_person: int | None = None
 
@@ -73,12 +84,20 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
             topics=self.topics,
             validity_seconds=self.validity_seconds,
             form=self.form,
+            reverify_seconds=self.reverify_seconds,
         )
+
+    def requires(self, provider: str) -> frozenset[str]:
+        """The kinds of verification, in the provider's words, without which an approval of its waits for people."""
+        return frozenset(self.required.get(provider, ()))
 
     def template(self, provider: str, environment: str, default: str) -> str | None:
         """What a check at this level is opened with there. None: the level is not set up for it."""
         own = self.templates.get(provider, {}).get(environment)
         return own or (default if self.default_template else None)
+
+
+_Kind = Annotated[str, Meta(pattern="^[a-z0-9-]{1,64}$")]
 
 
 class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -93,7 +112,9 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     default_template: bool = False
     on_redaction: Literal["keep", "review", "revoke"] = "keep"
     on_hit: OnHit = "review"
+    required: dict[str, Annotated[tuple[_Kind, ...], Meta(min_length=1, max_length=20)]] = {}
     review: Literal["one", "two"] = "two"
+    reverify_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
     attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
     wallets_per_person: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
@@ -140,10 +161,13 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
     if not _NAME.fullmatch(name):
         raise SettingsError(LEVELS_FILE, f"level {name!r}: a name has 1 to 64 of a-z 0-9 _ -")
     routed = {vendor for vendors in row.by_country.values() for vendor in vendors}
-    unknown = sorted((set(row.providers) | routed | row.templates.keys()) - VENDORS.keys())
+    unknown = sorted((set(row.providers) | routed | row.templates.keys() | row.required.keys()) - VENDORS.keys())
+    silent = sorted(vendor for vendor in row.required.keys() & VENDORS.keys() if not VENDORS[vendor].tells_parts)
     environments = {environment for each in row.templates.values() for environment in each}
     if unknown:
         raise SettingsError(LEVELS_FILE, f"level {name}: no provider {unknown[0]!r}; known: {', '.join(VENDORS)}")
+    if silent:
+        raise SettingsError(LEVELS_FILE, f"level {name}: {silent[0]} names no single checks, so none can be required")
     if environments - set(ENVIRONMENTS):
         raise SettingsError(LEVELS_FILE, f"level {name}: templates are for {' and '.join(ENVIRONMENTS)}")
     return Level(
@@ -159,7 +183,9 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         default_template=row.default_template,
         on_redaction=row.on_redaction,
         on_hit=row.on_hit,
+        required=row.required,
         review=row.review,
+        reverify_seconds=None if row.reverify_days is None else row.reverify_days * DAY_SECONDS,
         attempts=row.attempts,
         wallets_per_person=row.wallets_per_person,
     )

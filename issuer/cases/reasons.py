@@ -42,6 +42,7 @@ REASONS: dict[str, Reason] = {
     "wallet_changed": Reason(says="the person is verified with another wallet now", audience=_ALL),
     "check_failed": Reason(says="the check could not be completed", audience=_ALL),
     "check_expired": Reason(says="the check was not finished in time", audience=_ALL),
+    "required_check_missing": Reason(says="approved without a verification that the level requires", audience=_DAPP),
     # What a person may give for a decline.
     "document_unreadable": Reason(says="the document cannot be read", audience=_ALL, acts=_NO),
     "document_expired": Reason(says="the document has expired", audience=_ALL, acts=_NO),

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from issuer.errors import IllegalMove
-from issuer.providers.protocol import Hit, Outcome, Reading
+from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Reading
 
 
 class CaseStatus(StrEnum):
@@ -113,20 +113,24 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a reading does to a case: `target` is None when it changes nothing, `outcome` says why in one word.
 
     `forbid_issue`: the provider's record is gone or not ours, so claims that are not signed yet must not be. `hits`:
-    what screening has found that was not known before.
+    what screening has found that was not known before. `missing`: required verifications that have not passed.
     """
 
     outcome: str
     target: CaseStatus | None = None
     forbid_issue: bool = False
     hits: tuple[Hit, ...] = ()
+    missing: frozenset[str] = frozenset()
 
 
-def weigh(case: Standing, reading: Reading, on_hit: OnHit = "review") -> Verdict:
+def weigh(
+    case: Standing, reading: Reading, on_hit: OnHit = "review", required: frozenset[str] = frozenset()
+) -> Verdict:
     """Compare a case with what the provider says of its check now.
 
     A hit that is `review`ed keeps an approval from being made until a person has looked, and takes none back; one that
-    `revoke`s is a decline for as long as the provider shows it.
+    `revoke`s is a decline for as long as the provider shows it. An approval that lacks a `required` verification waits
+    for the provider to have it, or for a person.
     """
     mismatch = _mismatch(case, reading)
     if mismatch:
@@ -143,13 +147,15 @@ def weigh(case: Standing, reading: Reading, on_hit: OnHit = "review") -> Verdict
         return Verdict(outcome="older_evidence", hits=found)
     target = S.DECLINED if revoked else STATUS_OF[reading.outcome]
     looked_at = on_hit == "review" and (bool(found) or case.flag is not None)
-    if looked_at and target is S.APPROVED and case.status is not S.APPROVED:
-        target = S.IN_REVIEW
+    missing: frozenset[str] = frozenset()
+    if target is S.APPROVED and case.status is not S.APPROVED:
+        missing = required - {part.kind for part in reading.parts if part.outcome is CheckOutcome.PASSED}
+        target = S.IN_REVIEW if looked_at or missing else target
     if target is case.status:
-        return Verdict(outcome="no_change", hits=found)
+        return Verdict(outcome="no_change", hits=found, missing=missing)
     if target not in MOVES[case.status]:
-        return Verdict(outcome="not_a_move", hits=found)
-    return Verdict(outcome="moved", target=target, hits=found)
+        return Verdict(outcome="not_a_move", hits=found, missing=missing)
+    return Verdict(outcome="moved", target=target, hits=found, missing=missing)
 
 
 def _mismatch(case: Standing, reading: Reading) -> str | None:

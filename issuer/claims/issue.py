@@ -99,14 +99,18 @@ class Issues:
             vetoed = await evidence.vetoed(session, case_ids, self._decision_keys)
         proved: list[Claim] = []
         unproved: list[Claim] = []
+        outdated: list[Claim] = []
+        ends = _ends([case for _, case in rows], decisions)
         for claim, case in rows:
             sound = case.id not in vetoed and self._is_backed(claim, case, decisions.get(case.id))
-            (proved if sound else unproved).append(claim)
+            fresh = case.id not in ends or ends[case.id] > self._clock()
+            (unproved if not sound else proved if fresh else outdated).append(claim)
         await self._hold(unproved, "decision_not_proved")
+        await self._hold(outdated, rules.REVERIFICATION_DUE)
         batches = self._leaving(proved, in_flight, more=len(rows) == self._wave)[:room]
         if not batches:
-            return bool(unproved)
-        prepared, head = await self._prepare(batches, {case.id: case for _, case in rows})
+            return bool(unproved or outdated)
+        prepared, head = await self._prepare(batches, {case.id: case for _, case in rows}, ends)
         if prepared:
             await self._submit(prepared, head)
         return True
@@ -140,7 +144,7 @@ class Issues:
         return leaving(claims, most=self._batch_size, waited=waited, block_seconds=block_seconds, more=more)
 
     async def _prepare(
-        self, batches: list[list[Claim]], cases: Mapping[str, Case]
+        self, batches: list[list[Claim]], cases: Mapping[str, Case], ends: Mapping[str, datetime]
     ) -> tuple[list[list[Prepared]], Head]:
         """Ask the chain about each claim, then sign those that are still to be made."""
         everything = [claim for batch in batches for claim in batch]
@@ -162,7 +166,7 @@ class Issues:
         offered = await self._survey([claim for claim in everything if claim.foreign], epochs)
         wanted = [claim for claim in everything if claim.id in epochs]
         async with self._lane.signatures_of(self._signing.address):
-            prepared, unmade = await self._signing.sign(wanted, cases, epochs, head)
+            prepared, unmade = await self._signing.sign(wanted, cases, epochs, head, ends)
         await self._hold(unmade, "claim_not_made")
         await self._offer([item for item in prepared if item.claim.id in offered])
         by_id = {item.claim.id: item for item in prepared if item.claim.id not in offered}
@@ -291,6 +295,18 @@ class Issues:
                     log.error("claim_not_signed", reason=cause, claim_id=claim.id, case_id=claim.case_id)
                     claim.detail = cause
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
+
+
+def _ends(cases: Sequence[Case], decisions: Mapping[str, Decision]) -> dict[str, datetime]:
+    """By case: until when its newest decision supports claims. Cases whose level asks for no new check are left out."""
+    found = {}
+    for case in cases:
+        decision = decisions.get(case.id)
+        policy = None if decision is None else policy_of(case, decision)
+        end = None if decision is None or policy is None else policy.supports_until(decision.decided_at)
+        if end is not None:
+            found[case.id] = end
+    return found
 
 
 def _is_asked_for(case: Case, chain_id: int) -> bool:

@@ -105,9 +105,9 @@ async def _may_follow(
     if standing is None or standing[1].id == case.id:
         return True
     claim, other = standing
-    return rules.replaces(
-        at + timedelta(seconds=policy.validity_seconds), case.environment, claim.valid_until, other.environment
-    )
+    until = at + timedelta(seconds=policy.validity_seconds)
+    until = min(filter(None, (until, policy.supports_until(decision.decided_at))))
+    return rules.replaces(until, case.environment, claim.valid_until, other.environment)
 
 
 async def _makes_room(

@@ -20,7 +20,7 @@ from issuer.cases.levels import LEVELS
 from issuer.cases.tables import Case
 from issuer.claims import queueing, store
 from issuer.claims.queueing import Issuance
-from issuer.claims.rules import RENEWABLE, ClaimStatus
+from issuer.claims.rules import RENEWABLE, REVERIFICATION_DUE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
 from issuer.db import Database
@@ -83,6 +83,10 @@ class Renewals:
             return False  # the policy does not ask for it any more
         if await store.waiting_for(session, claim.identity, claim.topic, claim.chain_id) is not None:
             return False  # a newer approval was first
+        end = policy.supports_until(decision.decided_at)
+        if end is not None and end <= max(at, claim.valid_until or at):
+            _note(session, claim, REVERIFICATION_DUE, None, at)
+            return False
         topic = int(claim.topic)
         await queueing.queue(
             session, case, decision, policy, self._issuance, claim.identity, topic, claim.chain_id, at, cause="renewal"
@@ -168,8 +172,8 @@ async def _with_approved_case(session: AsyncSession, claim_id: str, tenant_id: s
     return claim, ClaimStatus(claim.status)
 
 
-def _note(session: AsyncSession, claim: Claim, cause: str, actor: str, at: datetime) -> None:
-    """Not a move, but the timeline shows who asked."""
+def _note(session: AsyncSession, claim: Claim, cause: str, actor: str | None, at: datetime) -> None:
+    """Not a move, but the timeline shows who asked, or why nothing follows."""
     history.record(
         session,
         case_id=claim.case_id,
@@ -178,5 +182,5 @@ def _note(session: AsyncSession, claim: Claim, cause: str, actor: str, at: datet
         source=claim.status,
         target=claim.status,
         cause=cause,
-        detail={"actor": actor},
+        detail={} if actor is None else {"actor": actor},
     )

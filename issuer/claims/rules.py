@@ -18,6 +18,7 @@ COMMITMENT_BYTES = 21
 SCHEME_ECDSA = 1
 SIGNED, HOSTED = "signed", "hosted"  # the forms a claim can have on chain
 AWAITING_HOLDER = "awaiting_holder"  # the detail of a signed claim that only its holder can send
+REVERIFICATION_DUE = "reverification_due"  # the decision is too old for another claim: it takes a new check
 MAX_FAILURES = 5
 RENEW_LEAD = timedelta(days=30)
 PRODUCTION = "production"
@@ -113,6 +114,12 @@ def replaces(until: datetime | None, environment: str, older_until: datetime | N
     if older_environment == PRODUCTION and environment != PRODUCTION:
         return False
     return until is None or (older_until is not None and until >= older_until)
+
+
+def expires_at(issued_at: int, validity_seconds: int, supported_until: datetime | None) -> int:
+    """When a claim of `issued_at` ends: with its own life, or with what its decision supports. Unix seconds."""
+    ends = issued_at + validity_seconds
+    return ends if supported_until is None else min(ends, int(supported_until.timestamp()))
 
 
 def renew_at(until: datetime | None, validity_seconds: int) -> datetime | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 import structlog
 from cryptography.exceptions import InvalidTag
@@ -41,15 +42,21 @@ class ClaimSigning:
         return self._signer.address
 
     async def sign(
-        self, claims: Sequence[Claim], cases: Mapping[str, Case], epochs: Mapping[str, int], head: Head
+        self,
+        claims: Sequence[Claim],
+        cases: Mapping[str, Case],
+        epochs: Mapping[str, int],
+        head: Head,
+        ends: Mapping[str, datetime],
     ) -> tuple[list[Prepared], list[Claim]]:
         """The claims signed, in their order, and those of which no word can be made. `epochs` by claim id.
 
+        `ends` by case id: until when its decision supports claims, where that has an end.
         `cases` are the ones that were compared with their sealed decisions, not a later reading of the same rows.
         """
         words: dict[str, bytes] = {}
         for claim in claims:
-            word = self._word(claim, cases[claim.case_id], epochs[claim.id], head)
+            word = self._word(claim, cases[claim.case_id], epochs[claim.id], head, ends.get(claim.case_id))
             if word is not None:
                 words[claim.id] = word
         sound = [claim for claim in claims if claim.id in words]
@@ -59,14 +66,14 @@ class ClaimSigning:
             prepared += await asyncio.gather(*several)
         return prepared, [claim for claim in claims if claim.id not in words]
 
-    def _word(self, claim: Claim, case: Case, epoch: int, head: Head) -> bytes | None:
+    def _word(self, claim: Claim, case: Case, epoch: int, head: Head, end: datetime | None) -> bytes | None:
         """None: the salt does not open, or a number does not fit. That is this claim's trouble and nobody else's."""
         try:
             salt = self._data_keys.open(SALT, claim.salt, row=claim.id)
             return Word(
                 epoch=epoch,
                 issued_at=head.timestamp,
-                expires_at=head.timestamp + claim.validity_seconds,
+                expires_at=rules.expires_at(head.timestamp, claim.validity_seconds, end),
                 commitment=rules.commitment(
                     salt=salt,
                     case_id=case.id,

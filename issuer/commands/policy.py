@@ -11,9 +11,10 @@ from issuer.cases import dryrun, levels
 from issuer.cases.dryrun import Change, PastCase
 from issuer.cases.evidence import policy_of
 from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case
+from issuer.cases.tables import Case, Check
 from issuer.claims import store as claims
 from issuer.commands.common import MOMENT, as_json, run, show, store
+from issuer.providers.protocol import CheckOutcome
 from issuer.reviews.rules import Act, RulingStatus
 from issuer.reviews.tables import Ruling
 
@@ -64,6 +65,10 @@ async def _approvals(session: AsyncSession, *, after: str, since: object) -> lis
         Ruling.case_id.in_(ids), Ruling.act == Act.APPROVE, Ruling.status == RulingStatus.APPLIED
     )
     people = {row.case_id: 1 if row.seconded_by is None else 2 for row in await session.scalars(approvals)}
+    checks = sa.select(Check.case_id, Check.kind).where(Check.case_id.in_(ids), Check.outcome == CheckOutcome.PASSED)
+    passed: dict[str, set[str]] = {}
+    for case_id, kind in await session.execute(checks):
+        passed.setdefault(case_id, set()).add(kind)
     return [
         (
             case.id,
@@ -73,6 +78,8 @@ async def _approvals(session: AsyncSession, *, after: str, since: object) -> lis
                 chain_ids=tuple(case.chain_ids),
                 had_hits=bool(case.hits),
                 approved_by=people.get(case.id, 0),
+                provider=case.provider,
+                passed=frozenset(passed.get(case.id, ())),
             ),
         )
         for case in cases

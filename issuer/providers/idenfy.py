@@ -19,7 +19,18 @@ import msgspec
 from issuer.errors import ProviderUnavailable, SettingsError
 from issuer.providers.http import ProviderHttp, checked_base, is_web_link
 from issuer.providers.plain import HmacDoor, PlainProvider, event_key, now, own_reference, secrets_of, short_hash
-from issuer.providers.protocol import Event, Outcome, Provider, Reading, Session, StartCheck, Started, WebhookDoor
+from issuer.providers.protocol import (
+    CheckOutcome,
+    Event,
+    Outcome,
+    Part,
+    Provider,
+    Reading,
+    Session,
+    StartCheck,
+    Started,
+    WebhookDoor,
+)
 from issuer.providers.vendors import PRODUCTION, ProviderSettings
 from issuer.providers.wire import identifier, reference, since_epoch, word
 
@@ -179,6 +190,7 @@ class IdenfyProvider(PlainProvider):
             decided_at=read_at if decided else None,
             redacted=status.status in GONE,
             read_at=read_at,
+            parts=_parts(status),
         )
 
     def _outcome(self, status: _Status) -> Outcome:
@@ -191,6 +203,24 @@ class IdenfyProvider(PlainProvider):
         if self._auto_is_final and not any(checks):
             checks = [status.autoDocument, status.autoFace]
         return Outcome.APPROVED if set(checks) == _PASSED else Outcome.IN_REVIEW
+
+
+def _parts(status: _Status) -> tuple[Part, ...]:
+    """The document and the face, as people judged them, or else the machine."""
+    judged = {
+        "document": word(status.manualDocument) or word(status.autoDocument),
+        "face": word(status.manualFace) or word(status.autoFace),
+    }
+    return tuple(
+        Part(
+            ref=kind,
+            kind=kind,
+            outcome=CheckOutcome.PASSED if found in _PASSED else CheckOutcome.FAILED,
+            reasons=() if found in _PASSED else (found,),
+        )
+        for kind, found in judged.items()
+        if found is not None
+    )
 
 
 def open_door(settings: ProviderSettings, _tolerance_seconds: int) -> WebhookDoor:

@@ -26,7 +26,8 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
 
     `keys` are the secrets of its API, which both processes hold; `webhook_secret` only the API. `template` names what
     a check is opened with; a vendor without such a thing has `None`, and its checks say `template_word`. `options`
-    are plain and may be left out; their defaults are here. `urls` among them are addresses.
+    are plain and may be left out; their defaults are here. `urls` among them are addresses. `tells_parts`: whether its
+    readings name the single verifications of a check.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Vendor(msgspec.Struct, frozen=True, kw_only=True):
     template_word: str = "default"
     options: Mapping[str, str] = {}
     urls: tuple[str, ...] = ()
+    tells_parts: bool = False
 
     @property
     def prefix(self) -> str:
@@ -69,6 +71,7 @@ VENDORS: dict[str, Vendor] = {
             api_url="https://api.withpersona.com/api/v1",
             options={"PERSONA_ENVIRONMENT_ID": "", "PERSONA_HOSTED_URL": "https://inquiry.withpersona.com/verify"},
             urls=("PERSONA_HOSTED_URL",),
+            tells_parts=True,
         ),
         Vendor(
             name="idenfy",
@@ -76,6 +79,7 @@ VENDORS: dict[str, Vendor] = {
             webhook_secret="IDENFY_SIGNING_KEY",  # noqa: S106 - the name of a variable
             api_url="https://ivs.idenfy.com",
             options={"IDENFY_MODE": "test", "IDENFY_AUTO_IS_FINAL": "no", "IDENFY_HARMLESS_TAGS": ""},
+            tells_parts=True,
         ),
         Vendor(
             name="onfido",

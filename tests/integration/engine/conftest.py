@@ -35,7 +35,7 @@ from issuer.db import Base, Database
 from issuer.errors import NodeUnavailable
 from issuer.ids import new_id
 from issuer.inbox.tables import InboxEvent
-from issuer.providers.protocol import Outcome, Reading
+from issuer.providers.protocol import Outcome, Part, Reading
 from issuer.queue.open import open_queue
 from issuer.secrets import KeyRing, Secret
 from scripts.anvil import AnvilProcess, start_anvil
@@ -113,7 +113,15 @@ class Persona:
         self.fetches = 0
         self.error: Exception | None = None
 
-    def says(self, case: Case, outcome: Outcome, *, at: datetime | None = None, redacted: bool = False) -> None:
+    def says(
+        self,
+        case: Case,
+        outcome: Outcome,
+        *,
+        at: datetime | None = None,
+        redacted: bool = False,
+        parts: tuple[Part, ...] = (),
+    ) -> None:
         assert case.check_ref is not None
         now = at or datetime.now(UTC)
         self.readings[case.check_ref] = Reading(
@@ -127,6 +135,7 @@ class Persona:
             decided_at=now if outcome in (Outcome.APPROVED, Outcome.DECLINED) else None,
             redacted=redacted,
             read_at=datetime.now(UTC),
+            parts=parts,
         )
 
     async def fetch(self, check_ref: str) -> Reading:

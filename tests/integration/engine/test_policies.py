@@ -1,6 +1,7 @@
 """A decision rests on the policy that it was sealed with, whatever the levels say later."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -9,8 +10,10 @@ from issuer.cases.evidence import policy_of
 from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
 from issuer.cases.tables import Decision
 from issuer.claims.rules import ClaimStatus
-from issuer.providers.protocol import Outcome
+from issuer.history import History
+from issuer.providers.protocol import CheckOutcome, Outcome, Part
 from tests.integration.engine.conftest import Engine
+from tests.integration.engine.test_renewal import renewals
 
 
 @pytest.fixture
@@ -78,3 +81,49 @@ async def test_a_redaction_keeps_or_revokes_as_the_level_says(engine: Engine, ba
     assert not await engine.is_verified(revoked.wallet)
     (claim,) = await engine.claims_of(revoked)
     assert claim.status == ClaimStatus.REVOKED
+
+
+def part(kind: str, outcome: CheckOutcome = CheckOutcome.PASSED) -> Part:
+    return Part(ref=f"ver_{kind}", kind=kind, outcome=outcome)
+
+
+async def test_an_approval_without_a_required_verification_waits_until_the_provider_has_it(
+    engine: Engine, basic: Level
+) -> None:
+    change(basic, required={"persona": ("government-id", "selfie")})
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED, parts=(part("government-id"), part("selfie", CheckOutcome.FAILED)))
+    waiting = await engine.case(case)
+    assert (waiting.status, waiting.reasons) == ("in_review", ["required_check_missing"])
+    assert await engine.claims_of(case) == []
+    await engine.ring(case, Outcome.APPROVED, parts=(part("government-id"), part("selfie")))
+    await engine.settle()
+    approved = await engine.case(case)
+    assert (approved.status, approved.reasons) == ("approved", [])
+    assert await engine.is_verified(case.wallet)
+
+
+async def test_a_claim_ends_with_what_its_decision_supports(engine: Engine, basic: Level) -> None:
+    change(basic, reverify_seconds=86_400)
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    await engine.settle()
+    (claim,) = await engine.claims_of(case)
+    (decision,) = await engine.rows(Decision)
+    end = (decision.decided_at + timedelta(days=1)).replace(microsecond=0)
+    assert (claim.status, claim.valid_until) == (ClaimStatus.CONFIRMED, end)
+    assert await engine.is_verified(case.wallet)
+    assert await renewals(engine, days=1).step() == 0  # the decision supports no later claim
+    assert "reverification_due" in {row.cause for row in await engine.rows(History)}
+
+
+async def test_a_decision_that_is_too_old_signs_nothing(engine: Engine, basic: Level) -> None:
+    change(basic, reverify_seconds=86_400)
+    case = await engine.open_case()
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    await engine.ring(case, Outcome.APPROVED, at=long_ago)
+    before = await engine.sent()
+    await engine.pump()
+    (claim,) = await engine.claims_of(case)
+    assert (claim.status, claim.detail) == (ClaimStatus.FAILED, "reverification_due")
+    assert await engine.sent() == before

@@ -33,6 +33,13 @@ def test_each_change_has_its_name():
     assert under(past(had_hits=True)) == {Change.HIT_WAITS}
     assert under(past(had_hits=True), on_hit="revoke") == {Change.HIT_REVOKES}
     assert under(past(had_hits=True), on_hit="ignore") == {Change.SAME}
+    assert under(past(provider="persona"), required={"persona": ("selfie",)}) == {Change.CHECK_MISSING}
+    complete = past(provider="persona", passed=frozenset({"selfie"}))
+    assert under(complete, required={"persona": ("selfie",)}) == {Change.SAME}
+    assert under(past(approved_by=2, provider="persona"), required={"persona": ("selfie",)}) == {Change.SAME}
+    assert under(past(), reverify_seconds=60) == {Change.SOONER}
+    lasting = past(policy=msgspec.structs.replace(BASIC.policy(), reverify_seconds=60))
+    assert under(lasting, reverify_seconds=61) == under(lasting) == {Change.LATER}
     assert under(past(approved_by=1)) == {Change.TWO_PEOPLE}
     assert under(past(approved_by=1), review="one") == under(past(approved_by=2)) == {Change.SAME}
 

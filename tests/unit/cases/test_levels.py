@@ -53,6 +53,8 @@ def test_the_example_of_the_documents_is_a_good_file():
     found = levels.read(example)
     assert set(found) == {"basic", "investor"}
     assert found["investor"].template("persona", "production", "itmpl_default") == "itmpl_production123"
+    assert found["investor"].requires("persona") == {"government-id", "selfie"}
+    assert found["investor"].requires("sumsub") == set()
 
 
 def test_a_file_is_read():
@@ -84,6 +86,16 @@ def test_a_level_without_a_template_of_its_own_takes_no_other_check():
         (('sandbox = "full-level"', 'testing = "x"'), "templates are for sandbox and production"),
         (('on_redaction = "revoke"', 'on_redaction = "forget"'), "on_redaction"),
         (("levels.full", "levels.'Full Level'"), "a name has"),
+        (
+            (
+                "[levels.full.templates.sumsub]",
+                "[levels.full.required]\nveriff = ['selfie']\n[levels.full.templates.sumsub]",
+            ),
+            "veriff names no single checks",
+        ),
+        (("chains = [1]", "required = {jumio = ['selfie']}"), "no provider 'jumio'"),
+        (("chains = [1]", "required = {persona = ['Selfie 2']}"), "required"),
+        (("chains = [1]", "reverify_days = 0"), "reverify_days"),
         (("[topics]", "[topics"), "is no levels file"),
     ],
 )

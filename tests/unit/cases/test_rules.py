@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from issuer.cases import rules
 from issuer.cases.rules import CaseStatus, Standing, weigh
 from issuer.errors import IllegalMove
-from issuer.providers.protocol import Hit, Outcome, Reading
+from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Part, Reading
 
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = T0 + timedelta(minutes=5)
@@ -196,3 +196,44 @@ def test_a_hit_never_leads_to_an_approval_unless_it_is_ignored(status: CaseStatu
     assert weigh(standing(status), found).target is not CaseStatus.APPROVED
     assert weigh(standing(status), found, "revoke").target is not CaseStatus.APPROVED
     assert weigh(standing(status), found, "ignore").target is weigh(standing(status), reading(outcome)).target
+
+
+# ---- required verifications ----------------------------------------------------------------------------------
+
+REQUIRED = frozenset({"government-id", "selfie"})
+
+
+def parts(**found: CheckOutcome) -> tuple[Part, ...]:
+    return tuple(
+        Part(ref=f"ver_{kind}", kind=kind.replace("_", "-"), outcome=outcome) for kind, outcome in found.items()
+    )
+
+
+def test_an_approval_that_lacks_a_required_verification_waits() -> None:
+    passed = parts(government_id=CheckOutcome.PASSED)
+    verdict = weigh(standing(CaseStatus.STARTED), reading(Outcome.APPROVED, parts=passed), "review", REQUIRED)
+    assert (verdict.target, verdict.missing) == (CaseStatus.IN_REVIEW, {"selfie"})
+
+
+def test_it_goes_on_by_itself_once_the_provider_has_it() -> None:
+    passed = parts(government_id=CheckOutcome.PASSED, selfie=CheckOutcome.PASSED)
+    whole = reading(Outcome.APPROVED, parts=passed)
+    assert weigh(standing(CaseStatus.IN_REVIEW), whole, "review", REQUIRED).target is CaseStatus.APPROVED
+
+
+def test_what_is_missing_takes_no_approval_back() -> None:
+    verdict = weigh(standing(CaseStatus.APPROVED), reading(Outcome.APPROVED), "review", REQUIRED)
+    assert (verdict.outcome, verdict.missing) == ("no_change", frozenset())
+
+
+@given(
+    status=st.sampled_from(sorted(set(CaseStatus) - {CaseStatus.APPROVED})),
+    outcome=st.sampled_from(Outcome),
+    selfie=st.sampled_from(sorted(set(CheckOutcome) - {CheckOutcome.PASSED})),
+)
+def test_nothing_is_approved_while_a_required_verification_has_not_passed(
+    status: CaseStatus, outcome: Outcome, selfie: CheckOutcome
+) -> None:
+    found = parts(government_id=CheckOutcome.PASSED, selfie=selfie)
+    verdict = weigh(standing(status), reading(outcome, parts=found), "ignore", REQUIRED)
+    assert verdict.target is not CaseStatus.APPROVED

@@ -55,6 +55,15 @@ def test_idenfy_without_manual_review_is_a_setting():
     assert idenfy_says("APPROVED", settings=settings, **rejected) is Outcome.IN_REVIEW
 
 
+def test_idenfy_names_document_and_face_as_people_judged_them_or_else_the_machine():
+    fields = AUTO | {"manualFace": "FACE_MISMATCH"}
+    found = {
+        part.kind: (part.outcome, part.reasons) for part in idenfy._parts(idenfy._Status("REVIEWING", "s", **fields))
+    }
+    assert found == {"document": ("passed", ()), "face": ("failed", ("FACE_MISMATCH",))}
+    assert idenfy._parts(idenfy._Status("ACTIVE", "s")) == ()
+
+
 def test_idenfy_suspicion_passes_only_by_tags_that_the_operator_named():
     settings = {"IDENFY_HARMLESS_TAGS": "DUPLICATE_FACE, SURNAME"}
     tags = {"fraudTags": ["DUPLICATE_FACE"], "mismatchTags": ["SURNAME"]}
