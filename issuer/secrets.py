@@ -113,6 +113,10 @@ class KeyRing:
         """HMAC-SHA256 under the newest key, as `version:hex`."""
         return self._mac(self._current, purpose, message)
 
+    def macs(self, purpose: str, message: bytes) -> list[str]:
+        """`mac` under each key, the newest first: what an equal message may have been kept as."""
+        return [self._mac(version, purpose, message) for version in sorted(self._keys, reverse=True)]
+
     def verify(self, purpose: str, message: bytes, mac: str) -> bool:
         """Constant-time. False for a key version that is not held."""
         version, _, _ = mac.partition(":")

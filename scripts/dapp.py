@@ -12,7 +12,7 @@ import httpx
 from issuer.chain import contracts
 from issuer.chain.gateway import Gateway
 from issuer.errors import ClaimwrightError
-from scripts.stack import Stack
+from scripts.stack import BUSINESS_TEMPLATES, CASE, CASE_TEMPLATE, INQUIRY, TRANSACTION, Stack
 from scripts.vendor_simulators.launch import api_key_variable
 
 PERSONA_ACTS = {
@@ -21,6 +21,7 @@ PERSONA_ACTS = {
     "approve": "approve_inquiry",
     "decline": "decline_inquiry",
 }
+DECISIONS = {"approve": "Approved", "decline": "Declined"}
 
 
 class StepFailed(ClaimwrightError):
@@ -36,6 +37,7 @@ class Dapp:
         self._stack = stack
         self._http = http
         self._gateway = gateway
+        self._persona_case = ""
 
     async def create_case(self, wallet: str) -> dict[str, Any]:
         return await self._api("POST", "/v1/cases", {"level": self._stack.level, "wallet": wallet, "reference": "demo"})
@@ -59,31 +61,52 @@ class Dapp:
 
     async def at_provider(self, check_ref: str, act: str) -> float:
         """Let the person or the provider `start`, `submit`, `approve` or `decline`. When it was sent (Unix seconds)."""
-        if self._stack.provider != "persona":
-            url, body = f"{self._stack.persona_url}/_sim/checks/{check_ref}", {"act": act}
-            headers = self._controls()
-        else:
-            url = f"{self._stack.persona_url}/api/v1/inquiries/{check_ref}/perform-simulate-actions"
-            body = {"meta": {"simulate-actions": [{"type": PERSONA_ACTS[act]}]}}  # type: ignore[dict-item]
-            headers = {"Authorization": f"Bearer {self._stack.persona_api_key}"}
         sent = time.time()
-        _ok(await self._http.post(url, json=body, headers=headers))
+        if self._stack.provider != "persona":
+            url = f"{self._stack.persona_url}/_sim/checks/{check_ref}"
+            _ok(await self._http.post(url, json={"act": act}, headers=self._controls()))
+        elif self._stack.shape == INQUIRY or (self._stack.shape == CASE and act not in DECISIONS):
+            await self._simulate(check_ref, act)
+            if self._stack.shape == CASE and act == "submit":
+                await self._collect(check_ref)
+        elif self._stack.shape == CASE:
+            await self._persona("POST", f"/cases/{self._persona_case}/set-status", {"meta": {"status": DECISIONS[act]}})
+        elif act in DECISIONS:
+            path = f"/transactions/{check_ref.removeprefix('transaction-')}"
+            await self._persona("PATCH", path, {"data": {"attributes": {"status": DECISIONS[act].lower()}}})
         return sent
+
+    async def _simulate(self, inquiry: str, *acts: str) -> None:
+        body = {"meta": {"simulate-actions": [{"type": PERSONA_ACTS[act]} for act in acts]}}
+        await self._persona("POST", f"/inquiries/{inquiry}/perform-simulate-actions", body)
+
+    async def _collect(self, inquiry: str) -> None:
+        """What a workflow at Persona does: an owner is checked too, and a case is made of both."""
+        attributes = {"inquiry-template-id": BUSINESS_TEMPLATES["persona"]}
+        owner = (await self._persona("POST", "/inquiries", {"data": {"attributes": attributes}}))["data"]["id"]
+        await self._simulate(owner, "start", "submit", "approve")
+        body = {
+            "data": {"attributes": {"case-template-id": CASE_TEMPLATE}},
+            "meta": {"object-ids": [inquiry, owner]},
+        }
+        self._persona_case = (await self._persona("POST", "/cases", body))["data"]["id"]
+
+    async def _persona(self, method: str, path: str, body: object) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._stack.persona_api_key}"}
+        url = f"{self._stack.persona_url}/api/v1{path}"
+        return _ok(await self._http.request(method, url, json=body, headers=headers))
 
     async def deliver_again(self, check_ref: str) -> float:
         """Send the provider's last webhook about a check once more; milliseconds until its 202.
 
         Persona's comes under a new event id and a new signature, the others' exactly as they were.
         """
-        params = {"inquiry_id": check_ref}
-        answer = await self._http.get(
-            f"{self._stack.persona_url}/_sim/deliveries", params=params, headers=self._controls()
-        )
-        sent = [one for one in _ok(answer)["deliveries"] if check_ref in one["body"]]
+        answer = await self._http.get(f"{self._stack.persona_url}/_sim/deliveries", headers=self._controls())
+        theirs = check_ref.removeprefix("transaction-") if self._stack.shape == TRANSACTION else check_ref
+        sent = [one for one in _ok(answer)["deliveries"] if theirs in one["body"]]
         if self._stack.provider != "persona":
             return await self._deliver(sent[-1]["body"].encode(), sent[-1]["headers"])
-        approvals = [one["body"] for one in sent if '"inquiry.approved"' in one["body"]]
-        event = json.loads(approvals[-1])
+        event = json.loads(sent[-1]["body"])
         event["data"]["id"] = f"evt_{secrets.token_hex(14)}"
         return await self.deliver(json.dumps(event, separators=(",", ":")).encode())
 

@@ -31,7 +31,7 @@ from issuer.supervise import until_signalled
 from scripts.dapp import Dapp, StepFailed
 from scripts.ground import free_directory
 from scripts.persona_simulator.people import PII_CANARIES
-from scripts.stack import Stack
+from scripts.stack import INQUIRY, SHAPES, Stack
 from scripts.vendor_simulators.base import Simulator
 
 PATIENCE_SECONDS = 20.0
@@ -151,10 +151,15 @@ def leaks(stack: Stack) -> list[str]:
 
 
 async def play(
-    say: Teller, started: float, result: dict[str, Any], provider: str = "persona", level: str = "basic"
+    say: Teller,
+    started: float,
+    result: dict[str, Any],
+    provider: str = "persona",
+    level: str = "basic",
+    shape: str = INQUIRY,
 ) -> None:
     """Everything from the first process to the last; fills `result`."""
-    stack = Stack(free_directory("demo"), provider=provider, level=level, say=say)
+    stack = Stack(free_directory("demo"), provider=provider, level=level, shape=shape, say=say)
     try:
         async with stack, httpx.AsyncClient(timeout=10, trust_env=False) as http:
             setup_ms = (time.time() - started) * 1000
@@ -215,13 +220,16 @@ def _last_lines(directory: Path) -> list[str]:
 @click.command(help=__doc__)
 @click.option("--provider", type=click.Choice(list(VENDORS)), default="persona", help="Whose simulator checks people.")
 @click.option("--kyb", is_flag=True, help="Check a business at the level `business` instead of a person.")
+@click.option("--shape", type=click.Choice(SHAPES), default=INQUIRY, help="What decides the business at Persona.")
 @click.option("--json", "as_json", is_flag=True, help="End with one JSON line on stdout; the story goes to stderr.")
-def main(as_json: bool, provider: str, kyb: bool) -> None:
+def main(as_json: bool, provider: str, kyb: bool, shape: str) -> None:
+    if shape != INQUIRY and (provider != "persona" or not kyb):
+        raise click.UsageError("--shape is about --kyb at Persona")
     started = float(os.environ.pop("CLAIMWRIGHT_DEMO_STARTED", "") or time.time())
     say = Teller(to_stderr=as_json, started=started)
     outcome: dict[str, Any] = {}
     level = "business" if kyb else "basic"
-    asyncio.run(until_signalled(play(say, started, outcome, provider, level)))
+    asyncio.run(until_signalled(play(say, started, outcome, provider, level, shape)))
     if not outcome:
         outcome = {"ok": False, "step": say.step, "error": "interrupted"}
     if not outcome["ok"]:

@@ -43,6 +43,10 @@ SCRYPT_N = 1024  # the passwords here are 128 random bits; stretching them would
 FUNDS_WEI = 1_000 * 10**18
 
 
+# How Persona decides a business: by its inquiry, by a case that has its owners in it too, or by data alone.
+INQUIRY, CASE, TRANSACTION = SHAPES = ("inquiry", "case", "transaction")
+CASE_TEMPLATE = "ctmpl_7sVmH1cxngytfoAhLxYmWlB40Kyb"
+TRANSACTION_TYPE = "txntp_7sVmH1cxngytfoAhLxYmWlB40Kyb"
 # What a business is checked with; the others tell a check by no template of theirs.
 BUSINESS_TEMPLATES = {
     "persona": "itmpl_7sVmH1cxngytfoAhLxYmWlB40Kyb",
@@ -54,8 +58,9 @@ BUSINESS_TEMPLATES = {
 class Stack:
     """`directory` is emptied first and keeps database, keys and logs afterwards.
 
-    `provider` is who checks people, or businesses if `level` is `business`, as a local simulator. `block_time` in
-    seconds; None mines each transaction at once. `settings` are added to both processes' environments.
+    `provider` is who checks people, or businesses if `level` is `business`, as a local simulator; `shape` how Persona
+    decides them. `block_time` in seconds; None mines each transaction at once. `settings` are added to both processes'
+    environments.
     Raises `AlreadyRunning` when another stack lives in the directory, `ChildFailed` when a part does not come up.
     """
 
@@ -67,6 +72,7 @@ class Stack:
         block_time: float | None = None,
         provider: str = "persona",
         level: str = "basic",
+        shape: str = INQUIRY,
         settings: dict[str, str] | None = None,
         on_change: Callable[[dict[str, int]], None] | None = None,
         say: Callable[[str], None] = lambda _: None,
@@ -77,6 +83,7 @@ class Stack:
         self.settings = settings or {}
         self.provider = provider
         self.level = level
+        self.shape = shape
         self.chain_id = CHAIN_ID
         self.contracts: dict[str, str] = {}
         self.api_key = ""
@@ -288,6 +295,9 @@ class Stack:
             "PERSONA_ENVIRONMENT_ID": ENVIRONMENT_ID,
             "PERSONA_API_BASE_URL": f"{self.persona_url}/api/v1",
             "PERSONA_HOSTED_URL": f"{self.persona_url}/verify",
+            "PERSONA_CASE_TEMPLATES": (
+                f"{BUSINESS_TEMPLATES['persona']}:{CASE_TEMPLATE}" if self.shape == CASE else ""
+            ),
             **self.vendor,
             **({} if self.level == "basic" else {"CLAIMWRIGHT_LEVELS_FILE": str(self._levels_file())}),
             "CLAIMWRIGHT_SILENT_SECONDS": "10",  # a developer who drops a webhook wants to see the sweep
@@ -300,6 +310,7 @@ class Stack:
         if not path.exists():
             table = f"[levels.{self.level}.templates.{self.provider}]"
             template = BUSINESS_TEMPLATES.get(self.provider, VENDORS[self.provider].template_word)
+            template = TRANSACTION_TYPE if self.shape == TRANSACTION else template
             shipped = levels.SHIPPED.read_text(encoding="utf-8")
             path.write_text(f'{shipped}\n{table}\nsandbox = "{template}"\n', encoding="utf-8")
         return path

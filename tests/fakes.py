@@ -87,6 +87,11 @@ class FakeProvider(Provider):
         self._fail()
         return self._known(check_ref)
 
+    async def checks_of(self, group_ref: str) -> list[str]:
+        """The fake knows one kind of group: everything of one reference."""
+        self._fail()
+        return [ref for ref, reading in self.checks.items() if reading.reference == group_ref]
+
     async def resume(self, check_ref: str) -> Session:
         self._fail()
         self._known(check_ref)

@@ -1,6 +1,6 @@
 """Apply one reading to one case, inside the caller's transaction: move, history, sealed decision, claims."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,21 +18,21 @@ from issuer.claims import store as claims
 from issuer.claims.rules import ClaimStatus
 from issuer.db import EPOCH, MICROSECOND, for_update
 from issuer.ids import new_id
-from issuer.providers.protocol import Reading
+from issuer.providers.protocol import Outcome, Reading
 from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
 
 DECISION_MAC = "decision"
 WALLET_CHANGED = "wallet_changed"
-REQUIRED_CHECK_MISSING = "required_check_missing"
+PERSON = "person"
 LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
 MOST_HITS, MOST_PARTS = 200, 100
 APPLIED = frozenset({"moved", "no_change", "not_a_move", "older_evidence"})
 SETTLED = frozenset({CaseStatus.APPROVED, CaseStatus.DECLINED})
 
 
-def standing(case: Case) -> Standing:
+def standing(case: Case, *, crowded: bool = False) -> Standing:
     assert case.check_ref is not None  # a case without a check has no reading
     return Standing(
         status=CaseStatus(case.status),
@@ -44,6 +44,7 @@ def standing(case: Case) -> Standing:
         person_ruling=case.person_ruling,
         hits=frozenset(case.hits or ()),
         flag=case.flag,
+        crowded=crowded,
     )
 
 
@@ -123,15 +124,19 @@ async def apply(
     """
     level = LEVELS.get(case.level)
     on_hit, required = ("review", frozenset()) if level is None else (level.on_hit, level.requires(case.provider))
-    verdict = rules.weigh(standing(case), reading, on_hit, required)
+    hashes = _person_hashes(case, reading, keys)
+    crowded = await _is_crowded(session, case, reading, level, hashes)
+    verdict = rules.weigh(standing(case, crowded=crowded), reading, on_hit, required)
     if verdict.target is CaseStatus.APPROVED and level is None:
         return Verdict(outcome="unknown_level")  # the level's file knows it no more: nothing says what to issue
     if verdict.outcome in ("moved", "no_change"):
         case.evidence_at = max(filter(None, (case.evidence_at, reading.evidence_at)))
         case.updated_at = at
+    if verdict.outcome in APPLIED and hashes:
+        case.person_hash = hashes[0]
     await _note(session, case, verdict, reading, level, at)
-    if verdict.missing:
-        log.warning("required_check_missing", case_id=case.id)
+    for doubt in verdict.doubts:
+        log.warning("approval_waits", case_id=case.id, reason=doubt)
     if verdict.target is None:
         return verdict
     source = case.status
@@ -139,8 +144,7 @@ async def apply(
     case.reasons = rules.reasons(case.status)
     if verdict.target is CaseStatus.DECLINED:
         case.reasons += sorted({hit.code for hit in reading.hits})
-    if verdict.missing:
-        case.reasons.append(REQUIRED_CHECK_MISSING)
+    case.reasons += verdict.doubts
     decided = {"decided_at": reading.decided_at.isoformat()} if reading.decided_at else {}
     history.record(session, case_id=case.id, at=at, source=source, target=case.status, cause=cause, detail=decided)
     if verdict.target in SETTLED:
@@ -159,6 +163,25 @@ async def apply(
         else:
             await take_back(session, case, at=at, cause=cause)
     return verdict
+
+
+def _person_hashes(case: Case, reading: Reading, keys: KeyRing) -> list[str]:
+    """What the provider's person may have been kept as, under each key that is held: never the id itself."""
+    if reading.person_ref is None:
+        return []
+    return keys.macs(PERSON, f"{case.provider}/{case.environment}/{reading.person_ref}".encode())
+
+
+async def _is_crowded(
+    session: AsyncSession, case: Case, reading: Reading, level: Level | None, hashes: Sequence[str]
+) -> bool:
+    """Is the person, as we or their provider know them, verified with as many other wallets as the level allows?"""
+    if level is None or level.wallets_per_person is None or reading.outcome is not Outcome.APPROVED:
+        return False
+    await store.one_at_a_time(session)
+    old = None if case.replaces is None else await session.get(Case, case.replaces)
+    others = await store.wallets_approved(session, case.subject_id, case.level, hashes)
+    return len(others - {case.wallet, None if old is None else old.wallet}) >= level.wallets_per_person
 
 
 async def _note(

@@ -92,11 +92,17 @@ def reasons(status: CaseStatus) -> list[str]:
     return list(REASONS.get(status, ()))
 
 
+REQUIRED_CHECK_MISSING = "required_check_missing"
+DUPLICATE_PERSON = "duplicate_person"
+
 OnHit = Literal["review", "revoke", "ignore"]
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """What the rules need to know of a case. `hits`: keys of finds that were seen before; `flag` waits for a person."""
+    """What the rules need to know of a case. `hits`: keys of finds that were seen before; `flag` waits for a person.
+
+    `crowded`: the person is verified with as many other wallets as the level allows.
+    """
 
     status: CaseStatus
     check_ref: str
@@ -107,20 +113,21 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     person_ruling: str | None
     hits: frozenset[str] = frozenset()
     flag: str | None = None
+    crowded: bool = False
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a reading does to a case: `target` is None when it changes nothing, `outcome` says why in one word.
 
     `forbid_issue`: the provider's record is gone or not ours, so claims that are not signed yet must not be. `hits`:
-    what screening has found that was not known before. `missing`: required verifications that have not passed.
+    what screening has found that was not known before. `doubts`: in reason codes, why an approval waits.
     """
 
     outcome: str
     target: CaseStatus | None = None
     forbid_issue: bool = False
     hits: tuple[Hit, ...] = ()
-    missing: frozenset[str] = frozenset()
+    doubts: tuple[str, ...] = ()
 
 
 def weigh(
@@ -129,8 +136,8 @@ def weigh(
     """Compare a case with what the provider says of its check now.
 
     A hit that is `review`ed keeps an approval from being made until a person has looked, and takes none back; one that
-    `revoke`s is a decline for as long as the provider shows it. An approval that lacks a `required` verification waits
-    for the provider to have it, or for a person.
+    `revoke`s is a decline for as long as the provider shows it. An approval that lacks a `required` verification, or is
+    one too many for the person, waits until that has changed, or for a person.
     """
     mismatch = _mismatch(case, reading)
     if mismatch:
@@ -147,15 +154,21 @@ def weigh(
         return Verdict(outcome="older_evidence", hits=found)
     target = S.DECLINED if revoked else STATUS_OF[reading.outcome]
     looked_at = on_hit == "review" and (bool(found) or case.flag is not None)
-    missing: frozenset[str] = frozenset()
+    doubts: tuple[str, ...] = ()
     if target is S.APPROVED and case.status is not S.APPROVED:
-        missing = required - {part.kind for part in reading.parts if part.outcome is CheckOutcome.PASSED}
-        target = S.IN_REVIEW if looked_at or missing else target
+        doubts = _doubts(case, reading, required)
+        target = S.IN_REVIEW if looked_at or doubts else target
     if target is case.status:
-        return Verdict(outcome="no_change", hits=found, missing=missing)
+        return Verdict(outcome="no_change", hits=found, doubts=doubts)
     if target not in MOVES[case.status]:
-        return Verdict(outcome="not_a_move", hits=found, missing=missing)
-    return Verdict(outcome="moved", target=target, hits=found, missing=missing)
+        return Verdict(outcome="not_a_move", hits=found, doubts=doubts)
+    return Verdict(outcome="moved", target=target, hits=found, doubts=doubts)
+
+
+def _doubts(case: Standing, reading: Reading, required: frozenset[str]) -> tuple[str, ...]:
+    passed = {part.kind for part in reading.parts if part.outcome is CheckOutcome.PASSED}
+    found = {REQUIRED_CHECK_MISSING: bool(required - passed), DUPLICATE_PERSON: case.crowded}
+    return tuple(code for code, there in found.items() if there)
 
 
 def _mismatch(case: Standing, reading: Reading) -> str | None:

@@ -1,6 +1,6 @@
 """Queries on cases and subjects for those who look, and the writes of opening one. Nothing here commits."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import msgspec
@@ -14,6 +14,8 @@ from issuer.claims.tables import Claim
 from issuer.db import for_update
 from issuer.errors import NotFound
 from issuer.ids import new_id
+
+_LOCK = 0x434C5045  # an advisory lock of our own on PostgreSQL: "CLPE"
 
 
 class Filter(msgspec.Struct, frozen=True, kw_only=True):
@@ -233,11 +235,23 @@ async def link_wallet(session: AsyncSession, tenant_id: str, wallet: str, other:
     return first
 
 
-async def wallets_approved(session: AsyncSession, subject_id: str, level: str) -> set[str]:
-    """With which wallets the person has an approval at this level that stands."""
+async def wallets_approved(
+    session: AsyncSession, subject_id: str, level: str, person_hashes: Sequence[str] = ()
+) -> set[str]:
+    """With which wallets the person has an approval at this level that stands.
+
+    The person: this subject, all that were merged with it, and whoever the provider says is the same.
+    """
     everyone = await subjects_of_person(session, subject_id)
-    statement = sa.select(Case.wallet).where(Case.subject_id.in_(everyone), Case.level == level, Case.backs_claims)
+    same = sa.or_(Case.subject_id.in_(everyone), Case.person_hash.in_(person_hashes))
+    statement = sa.select(Case.wallet).where(same, Case.level == level, Case.backs_claims)
     return set(await session.scalars(statement))
+
+
+async def one_at_a_time(session: AsyncSession) -> None:
+    """Approvals that are counted per person wait for each other until they commit. SQLite has one writer anyway."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(sa.text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
 
 async def _root(session: AsyncSession, subject_id: str) -> str:

@@ -53,6 +53,7 @@ class Case(Base):
     is what the wallet's owner signed, which a live chain needs. `notice`: the version that the holder accepted.
     `replaces`: the case on another wallet of the same person that ends when this one is approved.
     `flag` is a reason code that waits for a person; `hits` are the keys of what screening has found so far.
+    `person_hash`: who the provider says it is, under a key of the daemon's: equal for two cases of one person.
     """
 
     __tablename__ = "cases"
@@ -90,6 +91,7 @@ class Case(Base):
     notice: Mapped[str | None] = mapped_column(sa.String(64))
     flag: Mapped[str | None] = mapped_column(sa.String(32))
     hits: Mapped[list[str] | None]
+    person_hash: Mapped[str | None] = mapped_column(sa.String(80), index=True)
     redacted_at: Mapped[datetime | None]
     next_check_at: Mapped[datetime]
     created_at: Mapped[datetime]

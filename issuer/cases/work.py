@@ -70,22 +70,36 @@ class CaseWorker:
             if event is None or event.handled_at is not None:
                 return None
             case = await _case_of(session, event)
-            waiting = await inbox.waiting_with(session, event)
-        if not event.known or event.check_ref is None:
+            waiting = [] if case is None else await inbox.waiting_with(session, event)
+        if not event.known or (event.check_ref is None and event.group_ref is None):
             return await self._settle(event_id, "not_followed")
-        if case is None:
+        if event.check_ref is not None and case is None:
             return await self._settle(event_id, "unknown_check")
+        case_id = None if case is None else case.id
         crashpoint.reached("event.taken")
         try:
-            await self.read_again(case, cause="provider", event_ids=waiting)
+            if case is not None:
+                await self.read_again(case, cause="provider", event_ids=waiting)
+            elif event.group_ref is not None:
+                await self._read_group(event, event.group_ref)
         except ProviderNotFound:
-            await self._settle(event_id, "provider_forgot", case_id=case.id)
+            await self._settle(event_id, "provider_forgot", case_id=case_id)
         except ProviderError as error:
             await self._put_off(event_id, error)
             if isinstance(error, ProviderUnavailable):
                 raise
-            log.error("provider_refused_reading", event_id=event_id, case_id=case.id, error_code=error.code)
+            log.error("provider_refused_reading", event_id=event_id, case_id=case_id, error_code=error.code)
         return None
+
+    async def _read_group(self, event: InboxEvent, group_ref: str) -> None:
+        """Every case of ours in what an event is about is read again: a person's account, a business's case."""
+        checks = await self._provider(event).checks_of(group_ref)
+        async with self._db.read() as session:
+            found = [await sweep.case_of_check(session, event.provider, event.environment, ref) for ref in checks]
+        cases = [case for case in found if case is not None]
+        for case in cases:
+            await self.read_again(case, cause="provider")
+        await self._settle(event.id, "group_read" if cases else "unknown_group", cases[0].id if cases else None)
 
     async def read_again(self, case: Case, *, cause: str, event_ids: Sequence[str] = ()) -> None:
         """Ask the provider about one case and apply the answer.
@@ -220,10 +234,10 @@ class CaseWorker:
             wait = min(LONGEST_WAIT, timedelta(seconds=2.0 ** min(event.attempts, 10)))
             event.next_try_at = self._clock() + wait
 
-    def _provider(self, case: Case) -> Provider:
-        found = self._providers.get((case.provider, case.environment))
+    def _provider(self, about: Case | InboxEvent) -> Provider:
+        found = self._providers.get((about.provider, about.environment))
         if found is None:
-            raise ProviderError(f"no {case.provider} {case.environment} is configured")
+            raise ProviderError(f"no {about.provider} {about.environment} is configured")
         return found
 
 

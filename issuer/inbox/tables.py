@@ -25,6 +25,7 @@ class InboxEvent(Base):
     name: Mapped[str] = mapped_column(sa.String(100))
     known: Mapped[bool]
     check_ref: Mapped[str | None] = mapped_column(sa.String(200))
+    group_ref: Mapped[str | None] = mapped_column(sa.String(200))
     template: Mapped[str | None] = mapped_column(sa.String(200))
     reference: Mapped[str | None] = mapped_column(sa.String(200))
     status: Mapped[str | None] = mapped_column(sa.String(64))

@@ -95,6 +95,9 @@ class Guarded(Provider):
     async def fetch(self, check_ref: str) -> Reading:
         return await self._through(lambda: self.inner.fetch(check_ref))
 
+    async def checks_of(self, group_ref: str) -> list[str]:
+        return await self._through(lambda: self.inner.checks_of(group_ref))
+
     async def resume(self, check_ref: str) -> Session:
         return await self._through(lambda: self.inner.resume(check_ref))
 

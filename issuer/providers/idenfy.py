@@ -131,7 +131,7 @@ class IdenfyProvider(PlainProvider):
         super().__init__(
             settings, ProviderHttp(self.label, base_url, headers={"Authorization": f"Basic {basic}"}, client=http)
         )
-        self._auto_is_final = _yes_or_no("IDENFY_AUTO_IS_FINAL", settings)
+        self._auto_is_final = settings.says_yes("IDENFY_AUTO_IS_FINAL")
         harmless = settings.options["IDENFY_HARMLESS_TAGS"]
         self._harmless = frozenset(filter(None, re.split(r"[\s,]+", harmless)))
         if not all(_TAG.fullmatch(tag) for tag in self._harmless):
@@ -229,9 +229,3 @@ def open_door(settings: ProviderSettings, _tolerance_seconds: int) -> WebhookDoo
 
 def open_provider(settings: ProviderSettings) -> Provider:
     return IdenfyProvider(settings)
-
-
-def _yes_or_no(name: str, settings: ProviderSettings) -> bool:
-    if settings.options[name] not in ("yes", "no"):
-        raise SettingsError(name, "must be yes or no")
-    return settings.options[name] == "yes"

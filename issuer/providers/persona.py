@@ -10,21 +10,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import httpx
+import msgspec
 
 from issuer.errors import ProviderRefused, SettingsError
+from issuer.providers import persona_case, persona_transaction
 from issuer.providers.http import TIMEOUT, Answer, checked_base, is_web_link, unexpected
+from issuer.providers.persona_case import Case, CaseRules, decided, read_case, read_cases
 from issuer.providers.persona_http import PersonaHttp, environment_id
 from issuer.providers.persona_inquiry import (
     INCLUDE,
     Included,
     Inquiry,
     Opened,
+    read_hits,
     read_one,
     read_page,
     says_already_redacted,
     session_end,
 )
-from issuer.providers.protocol import Provider, Reading, Session, StartCheck, Started
+from issuer.providers.persona_transaction import MARK, TYPE_PREFIX, TransactionRules
+from issuer.providers.protocol import Outcome, Provider, Reading, Session, StartCheck, Started
 from issuer.providers.vendors import VENDORS, ProviderSettings
 from issuer.providers.wire import identifier
 from issuer.providers.wire import reference as valid_reference
@@ -32,6 +37,7 @@ from issuer.providers.wire import reference as valid_reference
 DEFAULT_BASE_URL: Final = VENDORS["persona"].api_url
 DEFAULT_HOSTED_URL: Final = VENDORS["persona"].options["PERSONA_HOSTED_URL"]
 _PAGE_SIZE = 50
+_LARGEST_PAGE = 100
 _MOST_PAGES = 4
 
 
@@ -39,7 +45,9 @@ class PersonaProvider(Provider):
     """One Persona environment, through one API key.
 
     `template_ids` limits what `start` opens; empty means any. `expected_environment_id` (`env_...`) makes every
-    answer prove that the key is of that environment. `http` is borrowed when given. `clock` in Unix seconds.
+    answer prove that the key is of that environment. `account_reports`: an approval is read together with the reports
+    that monitor the person, which belong to no inquiry. `cases`: which inquiries are decided by a case around them.
+    `http` is borrowed when given. `clock` in Unix seconds.
     Raises `SettingsError` for an unusable key or URL.
     """
 
@@ -55,6 +63,9 @@ class PersonaProvider(Provider):
         hosted_url: str = DEFAULT_HOSTED_URL,
         expected_environment_id: str | None = None,
         one_time_link_seconds: int = 3600,
+        account_reports: bool = False,
+        cases: CaseRules = CaseRules(),  # noqa: B008 - frozen
+        transactions: TransactionRules = TransactionRules(),  # noqa: B008 - frozen
         http: httpx.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
         timeout: httpx.Timeout = TIMEOUT,
@@ -68,6 +79,9 @@ class PersonaProvider(Provider):
         self._templates = frozenset(template_ids)
         self._hosted_url = checked_base("PERSONA_HOSTED_URL", hosted_url)
         self._link_seconds = one_time_link_seconds
+        self._account_reports = account_reports
+        self._cases = cases
+        self._transactions = transactions
         self._clock = clock
         self._api = PersonaHttp(
             api_key,
@@ -101,6 +115,8 @@ class PersonaProvider(Provider):
             raise ProviderRefused(f"Persona, {what}: the reference or the template is not of a shape we send")
         if self._templates and request.template not in self._templates:
             raise ProviderRefused(f"Persona, {what}: the template is not one of the configured ones")
+        if request.template.startswith(TYPE_PREFIX):
+            return await self._start_transaction(what, request)
         attributes: dict[str, object] = {"inquiry-template-id": request.template}
         if request.redirect_url is not None:
             attributes["redirect-uri"] = request.redirect_url
@@ -126,6 +142,8 @@ class PersonaProvider(Provider):
     async def find(self, reference: str, template: str, created_since: datetime) -> list[Reading]:
         """Newest first; at most the newest 200. `created_since` must have a zone."""
         what = "find checks"
+        if template.startswith(TYPE_PREFIX):
+            return []  # transactions have no filter for it; one whose answer was lost belongs to no case
         if valid_reference(reference) is None or identifier(template) is None or created_since.tzinfo is None:
             raise ProviderRefused(f"Persona, {what}: the reference, the template or the time is not of a shape we send")
         since = created_since.astimezone(UTC).replace(microsecond=0)  # inquiry times are whole seconds
@@ -156,12 +174,38 @@ class PersonaProvider(Provider):
 
     async def fetch(self, check_ref: str) -> Reading:
         what = "fetch a check"
-        path = _path(what, check_ref)
         now = self._now()
+        transaction_id = persona_transaction.id_of(check_ref)
+        if transaction_id is not None:
+            answer = await self._api.get(what, f"/transactions/{transaction_id}")
+            return self._transaction(what, answer, now, check_ref)
+        path = _path(what, check_ref)
         # No fields filter: whether the template relationship would survive it is not documented.
         answer = await self._api.get(what, path, {"include": INCLUDE})
         opened = self._opened(what, answer, check_ref)
-        return self._reading(what, answer, opened.inquiry, now, opened.included)
+        reading = self._reading(what, answer, opened.inquiry, now, opened.included)
+        case_template = self._cases.templates.get(reading.template or "")
+        if case_template is not None:
+            reading = await self._with_case(reading, case_template)
+        if self._account_reports and reading.outcome is Outcome.APPROVED and reading.person_ref is not None:
+            reading = await self._with_account(reading, reading.person_ref)
+        return reading
+
+    async def checks_of(self, group_ref: str) -> list[str]:
+        """Of `account:act_...` or `case:case_...`; at most the newest 100."""
+        what = "list the checks of a group"
+        kind, _, group = group_ref.partition(":")
+        if kind not in ("account", "case") or identifier(group) is None:
+            raise ProviderRefused(f"Persona, {what}: neither an account nor a case")
+        if kind == "case":
+            answer = await self._api.get(what, f"/cases/{group}")
+            self._api.refuse(what, answer)
+            case = read_case(answer.body)
+            if case is None or case.id != group:
+                raise _unexpected(what, "answered with another case than the one asked for", answer)
+            return case.inquiries()
+        inquiries = await self._list(what, {"filter[account-id]": group})
+        return [ref for one in inquiries if one.account() == group and (ref := one.check_ref()) is not None]
 
     async def resume(self, check_ref: str) -> Session:
         what = "resume a check"
@@ -198,9 +242,71 @@ class PersonaProvider(Provider):
     async def redact(self, check_ref: str) -> None:
         """Erase the record at Persona, for good. Erased already is success."""
         what = "redact a check"
-        answer = await self._api.delete(what, _path(what, check_ref))
+        transaction_id = persona_transaction.id_of(check_ref)
+        path = _path(what, check_ref) if transaction_id is None else f"/transactions/{transaction_id}"
+        answer = await self._api.delete(what, path)
         if answer.status != 409 or not says_already_redacted(answer.body):
             self._api.refuse(what, answer)
+
+    async def _start_transaction(self, what: str, request: StartCheck) -> Started:
+        now = self._now()
+        attributes = {
+            "transaction-type-id": request.template,
+            "reference-id": request.reference,
+            "fields": request.prefill or {},
+        }
+        body = {"data": {"attributes": attributes}}
+        answer = await self._api.act(what, "/transactions", body, request.idempotency_key)
+        reading = self._transaction(what, answer, now, None)
+        if reading.reference != request.reference or reading.template != request.template:
+            raise _unexpected(what, "answered with another transaction than the one asked for", answer)
+        return Started(check_ref=reading.check_ref, session=None)
+
+    def _transaction(self, what: str, answer: Answer, read_at: datetime, asked: str | None) -> Reading:
+        self._api.refuse(what, answer)
+        reading = persona_transaction.read(
+            answer.body, self._transactions, environment=self._environment, read_at=read_at
+        )
+        if reading is None or asked not in (None, reading.check_ref):
+            raise _unexpected(what, "answered without the transaction that was asked for", answer)
+        return reading
+
+    async def _with_case(self, reading: Reading, case_template: str) -> Reading:
+        what = "fetch the case of a check"
+        params = {"filter[inquiry-id]": reading.check_ref, "filter[case-template-id]": case_template}
+        answer = await self._api.get(what, "/cases", {**params, "page[size]": str(_LARGEST_PAGE)})
+        self._api.refuse(what, answer)
+        cases = read_cases(answer.body)
+        if cases is None:
+            raise _unexpected(what, "answered with no list of cases", answer)
+        case = next((one for one in cases if _is_around(one, reading.check_ref, case_template)), None)
+        owners = [] if case is None else [ref for ref in case.inquiries() if ref != reading.check_ref]
+        found = (
+            await self._list("fetch the owners of a business", {"filter[inquiry-id]": ",".join(owners)})
+            if owners
+            else []
+        )
+        return decided(reading, case, found, self._cases)
+
+    async def _with_account(self, reading: Reading, account_id: str) -> Reading:
+        what = "fetch the reports of a person"
+        params = {"filter[account-id]": account_id, "page[size]": str(_LARGEST_PAGE)}
+        answer = await self._api.get(what, "/reports", params)
+        self._api.refuse(what, answer)
+        hits = read_hits(answer.body, account_id)
+        if hits is None:
+            raise _unexpected(what, "answered with no list of reports", answer)
+        known = {hit.key for hit in reading.hits}
+        more = tuple(hit for hit in hits if hit.key not in known)
+        return msgspec.structs.replace(reading, hits=reading.hits + more)
+
+    async def _list(self, what: str, filters: Mapping[str, str]) -> list[Inquiry]:
+        answer = await self._api.get(what, "/inquiries", {**filters, "page[size]": str(_LARGEST_PAGE)})
+        self._api.refuse(what, answer)
+        page = read_page(answer.body)
+        if page is None:
+            raise _unexpected(what, "answered with no list of inquiries", answer)
+        return page[0]
 
     async def _act(self, what: str, check_ref: str, verb: str, body: Mapping[str, object] | None) -> Answer:
         # A new key each time: under a kept one, approve after decline would only replay the first approval.
@@ -243,10 +349,19 @@ def open_provider(settings: ProviderSettings) -> Provider:
         template_ids=settings.templates,
         hosted_url=settings.options["PERSONA_HOSTED_URL"],
         expected_environment_id=settings.options["PERSONA_ENVIRONMENT_ID"] or None,
+        account_reports=settings.says_yes("PERSONA_ACCOUNT_REPORTS"),
+        cases=persona_case.rules_from(settings.options),
+        transactions=persona_transaction.rules_from(settings.options),
     )
 
 
+def _is_around(case: Case, check_ref: str, case_template: str) -> bool:
+    return case.template() == case_template and check_ref in case.inquiries()
+
+
 def _path(what: str, check_ref: str) -> str:
+    if check_ref.startswith(MARK):
+        raise ProviderRefused(f"Persona, {what}: a transaction offers no such thing")
     if identifier(check_ref) is None:
         raise ProviderRefused(f"Persona, {what}: not an inquiry id")
     return f"/inquiries/{check_ref}"

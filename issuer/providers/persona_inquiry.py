@@ -69,6 +69,11 @@ class _Relationship(msgspec.Struct):
 class _Relationships(msgspec.Struct, rename="kebab"):
     inquiry_template: _Relationship | _Other = None
     template: _Relationship | _Other = None
+    account: _Relationship | _Other = None
+
+    def account_id(self) -> str | None:
+        link = self.account.data if isinstance(self.account, _Relationship) else None
+        return identifier(link.id) if isinstance(link, _Link) else None
 
 
 class _Attributes(msgspec.Struct, rename="kebab"):
@@ -120,6 +125,10 @@ class Included(msgspec.Struct):
     type: Any = None
     id: Any = None
     attributes: _PartAttributes | _Other = None
+    relationships: _Relationships | _Other = None
+
+    def is_about(self, account_id: str) -> bool:
+        return isinstance(self.relationships, _Relationships) and self.relationships.account_id() == account_id
 
     def hit(self) -> Hit | None:
         """Of a screening report that is ready and matched somebody. The same find has the same key."""
@@ -159,6 +168,9 @@ class Inquiry(msgspec.Struct):
     def created_at(self) -> datetime | None:
         return moment(self.attributes.created_at) if isinstance(self.attributes, _Attributes) else None
 
+    def account(self) -> str | None:
+        return self.relationships.account_id() if isinstance(self.relationships, _Relationships) else None
+
     def template(self) -> str | None:
         if not isinstance(self.relationships, _Relationships):
             return None
@@ -169,6 +181,10 @@ class Inquiry(msgspec.Struct):
                     return found
         return None
 
+    def outcome(self) -> Outcome:
+        status = word(self.attributes.status) if isinstance(self.attributes, _Attributes) else None
+        return OUTCOMES.get(status or "", Outcome.UNKNOWN)
+
     def reading(self, environment: str, read_at: datetime, included: Sequence[Included] = ()) -> Reading | None:
         """What this says about the check, or None if it has no id, no status or no time at all."""
         check_ref, attributes = self.check_ref(), self.attributes
@@ -177,7 +193,7 @@ class Inquiry(msgspec.Struct):
         status, evidence_at = word(attributes.status), attributes.newest()
         if status is None or evidence_at is None:
             return None
-        outcome = OUTCOMES.get(status, Outcome.UNKNOWN)
+        outcome = self.outcome()
         decided = outcome in (Outcome.APPROVED, Outcome.DECLINED)
         return Reading(
             check_ref=check_ref,
@@ -192,6 +208,7 @@ class Inquiry(msgspec.Struct):
             read_at=read_at,
             hits=tuple(hit for one in included if (hit := one.hit()) is not None),
             parts=tuple(part for one in included if (part := one.part()) is not None),
+            person_ref=self.account(),
         )
 
 
@@ -218,6 +235,10 @@ class _Page(msgspec.Struct):
     links: _Links | _Other = None
 
 
+class _Reports(msgspec.Struct):
+    data: list[Included | _Other]
+
+
 class _Problem(msgspec.Struct):
     title: Any = None
     details: Any = None
@@ -229,6 +250,7 @@ class _Problems(msgspec.Struct):
 
 _ONE = msgspec.json.Decoder(_One)
 _PAGE = msgspec.json.Decoder(_Page)
+_REPORTS = msgspec.json.Decoder(_Reports)
 _PROBLEMS = msgspec.json.Decoder(_Problems)
 _CLAIMS = msgspec.json.Decoder(dict[str, Any])
 _BAD = (msgspec.MsgspecError, ValueError, RecursionError)
@@ -265,6 +287,18 @@ def read_page(body: bytes) -> tuple[list[Inquiry], bool] | None:
     except _BAD:
         return None
     return page.data, isinstance(page.links, _Links) and isinstance(page.links.next, str)
+
+
+def read_hits(body: bytes, account_id: str) -> tuple[Hit, ...] | None:
+    """What a list of reports says of this account; None if the shape is wrong.
+
+    A filter that Persona did not understand is a list of other people's reports, so each must name the account.
+    """
+    try:
+        reports = [one for one in _REPORTS.decode(body).data if isinstance(one, Included)]
+    except _BAD:
+        return None
+    return tuple(hit for one in reports if one.is_about(account_id) and (hit := one.hit()) is not None)
 
 
 def says_already_redacted(body: bytes) -> bool:

@@ -14,37 +14,29 @@ from typing import Any, Final
 import msgspec
 
 from issuer.errors import SettingsError, WebhookRefused
+from issuer.providers.persona_transaction import MARK
 from issuer.providers.protocol import Event, WebhookDoor
 from issuer.providers.vendors import ProviderSettings
 from issuer.providers.wire import identifier, moment, reference, word
 
 SIGNATURE_HEADER: Final = "persona-signature"
 
-# Events after which the check is worth reading again. Everything else is kept and answered 2xx, and nothing more.
-KNOWN_EVENTS: Final = frozenset(
-    f"inquiry.{what}"
-    for what in (
-        "created",
-        "started",
-        "completed",
-        "failed",
-        "expired",
-        "marked-for-review",
-        "approved",
-        "declined",
-        "redacted",
-    )
-) | frozenset(
-    f"report/{kind}.{what}"
-    for kind in (
-        "watchlist",
-        "politically-exposed-person",
-        "adverse-media",
-        "business-watchlist",
-        "business-adverse-media",
-    )
-    for what in ("matched", "dismissed")
+_SCREENED = (
+    "watchlist",
+    "politically-exposed-person",
+    "adverse-media",
+    "business-watchlist",
+    "business-adverse-media",
 )
+_FOLLOWED: Final[Mapping[str, str]] = {
+    "inquiry": "created started completed failed expired marked-for-review approved declined redacted",
+    "account": "redacted",
+    "case": "resolved reopened status-updated redacted",
+    "transaction": "created status-updated",
+    **{f"report/{kind}": "matched dismissed" for kind in _SCREENED},
+}
+# Events after which the check is worth reading again. Everything else is kept and answered 2xx, and nothing more.
+KNOWN_EVENTS: Final = frozenset(f"{family}.{what}" for family, names in _FOLLOWED.items() for what in names.split())
 
 # One group per live secret, separated by a space; inside a group a comma. This is not Stripe's `t=,v1=,v1=`.
 _GROUP = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
@@ -153,20 +145,25 @@ class _Relationships(msgspec.Struct):
     snake: _Relationship | _Other = msgspec.field(name="inquiry_template", default=None)
     legacy: _Relationship | _Other = msgspec.field(name="template", default=None)
     inquiry: _Relationship | _Other = None
+    account: _Relationship | _Other = None
 
     def check(self) -> str | None:
         """The inquiry that a report is about."""
-        if isinstance(self.inquiry, _Relationship) and isinstance(self.inquiry.data, _Link):
-            return identifier(self.inquiry.data.id)
-        return None
+        return _linked(self.inquiry)
+
+    def person(self) -> str | None:
+        """The account that a report is about; one that monitors a person belongs to no inquiry."""
+        return _linked(self.account)
 
     def template(self) -> str | None:
-        for relationship in (self.kebab, self.camel, self.snake, self.legacy):
-            if isinstance(relationship, _Relationship) and isinstance(relationship.data, _Link):
-                found = identifier(relationship.data.id)
-                if found is not None:
-                    return found
-        return None
+        found = map(_linked, (self.kebab, self.camel, self.snake, self.legacy))
+        return next((one for one in found if one is not None), None)
+
+
+def _linked(relationship: _Relationship | _Other) -> str | None:
+    if isinstance(relationship, _Relationship) and isinstance(relationship.data, _Link):
+        return identifier(relationship.data.id)
+    return None
 
 
 class _SubjectAttributes(msgspec.Struct):
@@ -232,14 +229,20 @@ def read_event(body: bytes) -> Event | None:
     is_check = subject.type == "inquiry"
     links = subject.relationships if isinstance(subject.relationships, _Relationships) else _NO_LINKS
     is_report = isinstance(subject.type, str) and subject.type.startswith("report/")
+    check_ref = identifier(subject.id) if is_check else links.check() if is_report else None
+    if subject.type == "transaction" and identifier(subject.id) is not None:
+        check_ref = f"{MARK}{subject.id}"
+    group = {"account": subject.id, "case": subject.id}.get(str(subject.type), links.person() if is_report else None)
+    kind = "case" if subject.type == "case" else "account"
     name = word(attributes.name) or "unknown"
     return Event(
         key=key,
         name=name,
         known=name in KNOWN_EVENTS,
-        check_ref=identifier(subject.id) if is_check else links.check() if is_report else None,
+        check_ref=check_ref,
         template=links.template() if is_check else None,
         reference=reference(about.kebab) or reference(about.camel) or reference(about.snake),
         status=word(about.status),
         occurred_at=moment(attributes.kebab) or moment(attributes.camel) or moment(attributes.snake),
+        group_ref=f"{kind}:{group}" if check_ref is None and identifier(group) is not None else None,
     )

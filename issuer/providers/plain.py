@@ -93,6 +93,9 @@ class PlainProvider(Provider):
         """None is found: a check whose answer was lost stays unused at the vendor and belongs to no case."""
         return []
 
+    async def checks_of(self, group_ref: str) -> list[str]:
+        self._not_offered("list the checks of a group")
+
     async def one_time_link(self, check_ref: str) -> Session:
         return await self.resume(check_ref)
 

@@ -61,7 +61,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One webhook, read through an allow-list of fields. A doorbell: nothing here is trusted as a decision.
 
     `key` is the provider's own event id and the de-duplication key; `known` says whether the event name is
-    one that should make us read the check again.
+    one that should make us read the check again. `group_ref` names what stands around several checks, where the event
+    is about that: a person's account, a business's case.
     """
 
     key: str
@@ -72,6 +73,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None
     status: str | None
     occurred_at: datetime | None
+    group_ref: str | None = None
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +83,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     the decision if there is one. `reference` is None where the answer does not say whose check it is, which decides
     nothing. `redacted` means the record was erased: no claim may be issued on it. `hits`: what screening found, of a
     person who is monitored also long after the decision. `parts`: the verifications that the check is made of.
+    `person_ref`: the provider's id of the person, where it keeps persons; two references may turn out to be one.
     """
 
     check_ref: str
@@ -95,6 +98,7 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     read_at: datetime
     hits: tuple[Hit, ...] = ()
     parts: tuple[Part, ...] = ()
+    person_ref: str | None = None
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,10 +113,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Started(msgspec.Struct, frozen=True, kw_only=True):
-    """A check that now exists at the provider, and the way into it."""
+    """A check that now exists at the provider, and the way into it; None where nobody has to enter it."""
 
     check_ref: str
-    session: Session
+    session: Session | None
 
 
 class StartCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -171,6 +175,10 @@ class Provider(Protocol):
         ...
 
     async def fetch(self, check_ref: str) -> Reading: ...
+
+    async def checks_of(self, group_ref: str) -> list[str]:
+        """The checks that an event's `group_ref` stands around, newest first; those of others too."""
+        ...
 
     async def resume(self, check_ref: str) -> Session: ...
 

@@ -69,7 +69,16 @@ VENDORS: dict[str, Vendor] = {
             webhook_secret="PERSONA_WEBHOOK_SECRET",  # noqa: S106 - the name of a variable
             template="PERSONA_TEMPLATE_ID",
             api_url="https://api.withpersona.com/api/v1",
-            options={"PERSONA_ENVIRONMENT_ID": "", "PERSONA_HOSTED_URL": "https://inquiry.withpersona.com/verify"},
+            options={
+                "PERSONA_ENVIRONMENT_ID": "",
+                "PERSONA_HOSTED_URL": "https://inquiry.withpersona.com/verify",
+                "PERSONA_ACCOUNT_REPORTS": "no",
+                "PERSONA_CASE_TEMPLATES": "",
+                "PERSONA_CASE_APPROVED": "Approved",
+                "PERSONA_CASE_DECLINED": "Declined",
+                "PERSONA_TRANSACTION_APPROVED": "approved",
+                "PERSONA_TRANSACTION_DECLINED": "declined",
+            },
             urls=("PERSONA_HOSTED_URL",),
             tells_parts=True,
         ),
@@ -122,6 +131,12 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def templates(self) -> frozenset[str]:
         return frozenset({self.template, *self.more_templates})
+
+    def says_yes(self, option: str) -> bool:
+        """Raises `SettingsError` unless the option is `yes` or `no`."""
+        if self.options[option] not in ("yes", "no"):
+            raise SettingsError(option, "must be yes or no")
+        return self.options[option] == "yes"
 
 
 def variables(*, webhooks: bool) -> frozenset[str]:

@@ -181,7 +181,7 @@ async def erase(session: AsyncSession, subject: Subject, at: datetime) -> None:
         .where(Case.id.in_(case_ids))
         .values(
             wallet=ERASED, identity=None, reference=None, redirect_url=None, check_ref=None, proof_message=None,
-            proof_signature=None, reasons=[], hits=None, flag=None,
+            proof_signature=None, reasons=[], hits=None, flag=None, person_hash=None,
         ),
         sa.update(history.History)
         .where(history.History.case_id.in_(case_ids), history.History.cause != history.PERSON)

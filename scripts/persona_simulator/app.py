@@ -12,7 +12,7 @@ from litestar import Litestar, Request, Response, Router
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
-from scripts.persona_simulator import actions, control, inquiries, listings, pages, webhooks
+from scripts.persona_simulator import actions, cases, control, inquiries, listings, pages, transactions, webhooks
 from scripts.persona_simulator.calls import answer
 from scripts.persona_simulator.edge import Edge
 from scripts.persona_simulator.errors import ApiError
@@ -61,6 +61,8 @@ def create_app(settings: Settings) -> Litestar:
             *actions.ROUTES,
             *webhooks.ROUTES,
             *listings.ROUTES,
+            *cases.ROUTES,
+            *transactions.ROUTES,
         ],
         middleware=[Edge()],
     )

@@ -90,6 +90,12 @@ def answer_one(
     return answer(status, document)
 
 
+def one_of(request: Call, name: str, value: str | None) -> bool:
+    """Whether a value passes the filter of this name: a list of values with commas, absent meaning any."""
+    wanted = request.query_params.get(f"filter[{name}]")
+    return wanted is None or value in wanted.split(",")
+
+
 def page_of(request: Call, items: Iterable[T], id_of: Callable[[T], str]) -> tuple[list[T], JsonObject]:
     """Cut one page out of `items` (newest first) and write its relative links."""
     params = request.query_params

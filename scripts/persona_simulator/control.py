@@ -230,7 +230,7 @@ async def force_inquiry(request: Call, world: World, inquiry_id: str) -> Respons
 
 @post("/reports", status_code=201)
 async def add_report(request: Call, world: World) -> Response[bytes]:
-    """A screening report and its event: ``{"inquiry-id", "type", "event"?}``."""
+    """A screening report and its event: ``{"inquiry-id" | "account-id", "type", "event"?}``."""
     report = seeding.report(world, await body_of(request))
     return answer(201, {"id": report.id, "type": report.type})
 

@@ -1,4 +1,4 @@
-"""``/api/v1/events``, ``/accounts`` and ``/inquiry-sessions``."""
+"""``/api/v1/events``, ``/accounts``, ``/inquiry-sessions`` and ``/reports``."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from scripts.persona_simulator.calls import (
     answer_one,
     body_of,
     found,
+    one_of,
     page_of,
     part_of,
     view_of,
@@ -20,11 +21,6 @@ from scripts.persona_simulator.model import Event, Snapshot
 from scripts.persona_simulator.serialise import FLAT_VERSION, select_included
 from scripts.persona_simulator.state import World
 from scripts.persona_simulator.wire import JsonObject
-
-
-def _one_of(request: Call, name: str, value: str | None) -> bool:
-    wanted = request.query_params.get(f"filter[{name}]")
-    return wanted is None or value in wanted.split(",")
 
 
 def _event(request: Call, world: World, event: Event) -> JsonObject:
@@ -39,9 +35,9 @@ async def list_events(request: Call, world: World) -> Response[bytes]:
     chosen = [
         event
         for event in reversed(world.events.values())
-        if _one_of(request, "name", event.name)
-        and _one_of(request, "id", event.id)
-        and _one_of(request, "object-id", event.payload.data["id"])
+        if one_of(request, "name", event.name)
+        and one_of(request, "id", event.id)
+        and one_of(request, "object-id", event.payload.data["id"])
     ]
     page, links = page_of(request, chosen, lambda event: event.id)
     return answer(200, {"data": [_event(request, world, event) for event in page], "links": links})
@@ -57,7 +53,7 @@ async def list_accounts(request: Call, world: World) -> Response[bytes]:
     chosen = [
         account
         for account in reversed(world.accounts.values())
-        if _one_of(request, "reference-id", account.reference_id)
+        if one_of(request, "reference-id", account.reference_id)
     ]
     page, links = page_of(request, chosen, lambda account: account.id)
     view = view_of(request, world)
@@ -83,7 +79,7 @@ async def redact_account(request: Call, world: World, account_id: str) -> Respon
 @get("/inquiry-sessions")
 async def list_sessions(request: Call, world: World) -> Response[bytes]:
     chosen = [
-        session for session in reversed(world.sessions.values()) if _one_of(request, "inquiry-id", session.inquiry_id)
+        session for session in reversed(world.sessions.values()) if one_of(request, "inquiry-id", session.inquiry_id)
     ]
     page, links = page_of(request, chosen, lambda session: session.id)
     view = view_of(request, world)
@@ -109,6 +105,18 @@ async def create_session(request: Call, world: World) -> Response[bytes]:
     return answer_one(request, world, snapshot, status=201, meta=meta)
 
 
+@get("/reports")
+async def list_reports(request: Call, world: World) -> Response[bytes]:
+    chosen = [
+        part
+        for part in reversed(world.parts.values())
+        if part.type.startswith("report/") and one_of(request, "account-id", part.account_id)
+    ]
+    page, links = page_of(request, chosen, lambda part: part.id)
+    view = view_of(request, world)
+    return answer(200, {"data": [view.resource(resources.part(part)) for part in page], "links": links})
+
+
 @get("/inquiry-templates")
 async def list_templates() -> Response[bytes]:
     """Templates are readable with production keys only, and this is a sandbox."""
@@ -124,5 +132,6 @@ ROUTES = [
     list_sessions,
     expire_session,
     create_session,
+    list_reports,
     list_templates,
 ]

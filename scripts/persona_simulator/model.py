@@ -76,7 +76,7 @@ class Part:
     type: str
     id: str
     attributes: JsonObject
-    inquiry_id: str
+    inquiry_id: str | None
     account_id: str | None
 
 
@@ -109,6 +109,33 @@ class Inquiry:
     """Seconds until expiry after ``create``, ``start`` and ``resume``; 24 h if not given."""
     extra_attributes: JsonObject = field(default_factory=dict)
     """Attributes Persona does not have; only the control surface sets them."""
+
+
+@dataclass(slots=True)
+class Case:
+    """`status` and `resolution` are texts of the customer's own."""
+
+    id: str
+    template_id: str
+    name: str
+    inquiries: list[str]
+    created_at: float
+    updated_at: float
+    status: str = "Open"
+    resolution: str | None = None
+    resolved_at: float | None = None
+    redacted_at: float | None = None
+
+
+@dataclass(slots=True)
+class Transaction:
+    id: str
+    type_id: str
+    reference: str | None
+    created_at: float
+    updated_at: float
+    status: str = "created"
+    fields: JsonObject = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from scripts.persona_simulator.model import (
     INQUIRY_TIMES,
     Account,
+    Case,
     Inquiry,
     Part,
     Session,
     Snapshot,
+    Transaction,
     Webhook,
 )
 from scripts.persona_simulator.wire import JsonObject, seconds
@@ -126,6 +128,63 @@ def part(item: Part) -> JsonObject:
         "relationships": {
             "inquiry": ref("inquiry", item.inquiry_id),
             "account": ref("account", item.account_id),
+        },
+    }
+
+
+def case(world: World, item: Case) -> JsonObject:
+    known = [world.inquiries[key] for key in item.inquiries if key in world.inquiries]
+    accounts = [one.account_id for one in known if one.account_id is not None]
+    attributes: JsonObject = {
+        "status": item.status,
+        "name": item.name,
+        "resolution": item.resolution,
+        "created-at": seconds(item.created_at),
+        "updated-at": seconds(item.updated_at),
+        "assigned-at": None,
+        "resolved-at": seconds(item.resolved_at),
+        "redacted-at": seconds(item.redacted_at),
+        "sla-expires-at": None,
+        "creator-id": "testa.exempelsson@example.com",
+        "creator-type": "user",
+        "tags": [],
+        "fields": {},
+        "attachments": [],
+    }
+    return {
+        "type": "case",
+        "id": item.id,
+        "attributes": attributes,
+        "relationships": {
+            "accounts": {"data": [{"type": "account", "id": key} for key in accounts]},
+            "case-comments": {"data": []},
+            "case-template": ref("case-template", item.template_id),
+            "case-queue": ref("case-queue", None),
+            "inquiries": {"data": [{"type": "inquiry", "id": key} for key in item.inquiries]},
+            "reports": {"data": []},
+            "verifications": {"data": []},
+            "txns": {"data": []},
+        },
+    }
+
+
+def transaction(item: Transaction) -> JsonObject:
+    return {
+        "type": "transaction",
+        "id": item.id,
+        "attributes": {
+            "status": item.status,
+            "reference-id": item.reference,
+            "fields": copy.deepcopy(item.fields),
+            "tags": [],
+            "created-at": seconds(item.created_at),
+            "updated-at": seconds(item.updated_at),
+        },
+        "relationships": {
+            "reviewer": ref("user", None),
+            "transaction-label": ref("transaction-label", None),
+            "transaction-type": ref("transaction-type", item.type_id),
+            "related-objects": {"data": []},
         },
     }
 

@@ -120,13 +120,16 @@ def _attributes(world: World, given: JsonObject) -> dict[str, Any]:
 
 
 def report(world: World, given: JsonObject) -> Part:
-    """Add a report to an inquiry and fire ``report/<type>.<event>``, by default ``matched``."""
+    """Add a report to an inquiry or an account and fire ``report/<type>.<event>``, by default ``matched``."""
     item = world.inquiries.get(str(given.get("inquiry-id")))
-    if item is None:
-        raise unprocessable("inquiry-id is not an inquiry")
+    account = world.accounts.get(str(given.get("account-id")))
+    if item is None and account is None:
+        raise unprocessable("inquiry-id is not an inquiry and account-id is not an account")
     kind = f"report/{given.get('type', 'watchlist')}"
-    part = Part(kind, new_id("rep"), _attributes(world, given), item.id, item.account_id)
+    account_id = account.id if account else item.account_id if item else None
+    part = Part(kind, new_id("rep"), _attributes(world, given), item.id if item else None, account_id)
     world.parts[part.id] = part
-    item.reports.append(part.id)
+    if item is not None:
+        item.reports.append(part.id)
     world.record(f"{kind}.{given.get('event', 'matched')}", Snapshot(resources.part(part), []))
     return part

@@ -19,6 +19,23 @@ RECOMMENDED_EVENTS = (
     "inquiry.started",
     "inquiry.redacted",
     "account.redacted",
+    "case.resolved",
+    "case.reopened",
+    "case.status-updated",
+    "case.redacted",
+    "transaction.created",
+    "transaction.status-updated",
+    *(
+        f"report/{kind}.{what}"
+        for kind in (
+            "watchlist",
+            "politically-exposed-person",
+            "adverse-media",
+            "business-watchlist",
+            "business-adverse-media",
+        )
+        for what in ("matched", "dismissed")
+    ),
 )
 
 

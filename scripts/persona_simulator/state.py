@@ -15,6 +15,7 @@ from scripts.persona_simulator.ids import new_id
 from scripts.persona_simulator.limits import RateLimit
 from scripts.persona_simulator.model import (
     Account,
+    Case,
     Delivery,
     Event,
     Inquiry,
@@ -23,6 +24,7 @@ from scripts.persona_simulator.model import (
     Secret,
     Session,
     Snapshot,
+    Transaction,
     Webhook,
 )
 from scripts.persona_simulator.settings import Settings
@@ -56,6 +58,8 @@ class World:
         self.sessions: dict[str, Session] = {}
         self.links: dict[str, Link] = {}
         self.parts: dict[str, Part] = {}
+        self.cases: dict[str, Case] = {}
+        self.transactions: dict[str, Transaction] = {}
         self.events: dict[str, Event] = {}
         self.webhooks: dict[str, Webhook] = {}
         self.deliveries: dict[str, Delivery] = {}

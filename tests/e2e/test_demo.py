@@ -49,6 +49,7 @@ def test_nothing_is_left_running(run: subprocess.CompletedProcess[str]) -> None:
 
 
 EVERY = [(provider, kyb) for provider in sorted(VENDORS) for kyb in ((), ("--kyb",))]
+EVERY += [("persona", ("--kyb", "--shape", shape)) for shape in ("case", "transaction")]
 
 
 @pytest.mark.parametrize(("provider", "kyb"), [one for one in EVERY if one != ("persona", ())])

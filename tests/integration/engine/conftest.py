@@ -121,6 +121,7 @@ class Persona:
         at: datetime | None = None,
         redacted: bool = False,
         parts: tuple[Part, ...] = (),
+        person_ref: str | None = None,
     ) -> None:
         assert case.check_ref is not None
         now = at or datetime.now(UTC)
@@ -136,7 +137,13 @@ class Persona:
             redacted=redacted,
             read_at=datetime.now(UTC),
             parts=parts,
+            person_ref=person_ref,
         )
+
+    async def checks_of(self, group_ref: str) -> list[str]:
+        if self.error is not None:
+            raise self.error
+        return [ref for ref, reading in self.readings.items() if reading.person_ref == group_ref]
 
     async def fetch(self, check_ref: str) -> Reading:
         self.fetches += 1
@@ -239,7 +246,8 @@ class Engine:
             session.add(case)
         return case
 
-    async def receive(self, case: Case, name: str = "inquiry.approved") -> str:
+    async def receive(self, case: Case, name: str = "inquiry.approved", *, group_ref: str | None = None) -> str:
+        """An event about the case's check, or about a group of them."""
         now = datetime.now(UTC)
         event = InboxEvent(
             id=new_id("evt"),
@@ -248,7 +256,8 @@ class Engine:
             event_key=new_id("key"),
             name=name,
             known=True,
-            check_ref=case.check_ref,
+            check_ref=case.check_ref if group_ref is None else None,
+            group_ref=group_ref,
             received_at=now,
             body_hash="0" * 64,
             next_try_at=now,

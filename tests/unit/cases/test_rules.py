@@ -212,7 +212,7 @@ def parts(**found: CheckOutcome) -> tuple[Part, ...]:
 def test_an_approval_that_lacks_a_required_verification_waits() -> None:
     passed = parts(government_id=CheckOutcome.PASSED)
     verdict = weigh(standing(CaseStatus.STARTED), reading(Outcome.APPROVED, parts=passed), "review", REQUIRED)
-    assert (verdict.target, verdict.missing) == (CaseStatus.IN_REVIEW, {"selfie"})
+    assert (verdict.target, verdict.doubts) == (CaseStatus.IN_REVIEW, ("required_check_missing",))
 
 
 def test_it_goes_on_by_itself_once_the_provider_has_it() -> None:
@@ -223,7 +223,13 @@ def test_it_goes_on_by_itself_once_the_provider_has_it() -> None:
 
 def test_what_is_missing_takes_no_approval_back() -> None:
     verdict = weigh(standing(CaseStatus.APPROVED), reading(Outcome.APPROVED), "review", REQUIRED)
-    assert (verdict.outcome, verdict.missing) == ("no_change", frozenset())
+    assert (verdict.outcome, verdict.doubts) == ("no_change", ())
+
+
+def test_one_wallet_too_many_of_a_person_waits() -> None:
+    verdict = weigh(standing(CaseStatus.STARTED, crowded=True), reading(Outcome.APPROVED))
+    assert (verdict.target, verdict.doubts) == (CaseStatus.IN_REVIEW, ("duplicate_person",))
+    assert weigh(standing(CaseStatus.APPROVED, crowded=True), reading(Outcome.APPROVED)).outcome == "no_change"
 
 
 @given(

@@ -117,15 +117,46 @@ def test_what_is_skipped_is_not_even_judged():
     assert event.key == "evt_x"
 
 
-def test_an_account_event_names_no_check(webhook):
+@pytest.mark.parametrize(
+    ("name", "kind", "object_id", "group"),
+    [
+        ("account.redacted", "account", "act_1", "account:act_1"),
+        ("case.resolved", "case", "case_1", "case:case_1"),
+        ("case.resolved", "case", "../accounts", None),
+        ("account.redacted", "account", {"id": 7}, None),
+    ],
+)
+def test_an_event_about_a_group_names_no_check(webhook, name, kind, object_id, group):
     body = webhook("redacted")
-    body["data"]["attributes"]["name"] = "account.redacted"
-    body["data"]["attributes"]["payload"]["data"] |= {"type": "account", "id": "act_vYCuiyZvlTObZj6pbsD05yJr0Z7u"}
+    body["data"]["attributes"]["name"] = name
+    body["data"]["attributes"]["payload"]["data"] |= {"type": kind, "id": object_id}
     event = parse(body)
-    assert (event.name, event.known, event.check_ref, event.template) == ("account.redacted", False, None, None)
+    assert (event.name, event.known, event.check_ref, event.template) == (name, True, None, None)
+    assert event.group_ref == group
 
 
-@pytest.mark.parametrize("name", ["inquiry.transitioned", "report/watchlist.ready", "case.resolved", "x.y"])
+def test_a_report_on_an_account_names_the_account_and_one_on_an_inquiry_the_inquiry(webhook):
+    body = webhook("approved")
+    body["data"]["attributes"]["name"] = "report/watchlist.matched"
+    about = {"account": {"data": {"type": "account", "id": "act_1"}}, "inquiry": {"data": None}}
+    subject = {"type": "report/watchlist", "id": "rep_1", "relationships": about}
+    body["data"]["attributes"]["payload"]["data"] = subject
+    event = parse(body)
+    assert (event.check_ref, event.group_ref) == (None, "account:act_1")
+    about["inquiry"] = {"data": {"type": "inquiry", "id": "inq_1"}}
+    event = parse(body)
+    assert (event.check_ref, event.group_ref) == ("inq_1", None)
+
+
+def test_a_transaction_is_a_check_under_a_mark_of_ours(webhook):
+    body = webhook("approved")
+    body["data"]["attributes"]["name"] = "transaction.status-updated"
+    body["data"]["attributes"]["payload"]["data"] = {"type": "transaction", "id": "txn_1"}
+    event = parse(body)
+    assert (event.known, event.check_ref, event.group_ref) == (True, "transaction-txn_1", None)
+
+
+@pytest.mark.parametrize("name", ["inquiry.transitioned", "report/watchlist.ready", "case.assigned", "x.y"])
 def test_other_events_are_kept_and_nothing_more(webhook, name):
     body = webhook("approved")
     body["data"]["attributes"]["name"] = name

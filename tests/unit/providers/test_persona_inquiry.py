@@ -37,6 +37,7 @@ def test_an_approval(inquiry):
         decided_at=datetime(2026, 11, 20, 12, 2, 23, tzinfo=UTC),
         redacted=False,
         read_at=NOW,
+        person_ref="act_vYCuiyZvlTObZj6pbsD05yJr0Z7u",
     )
 
 

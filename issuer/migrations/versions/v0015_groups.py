@@ -1,0 +1,15 @@
+"""Events about all checks of a person or a business, and the provider's person behind a case."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0015"
+down_revision = "0014"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("inbox_events", sa.Column("group_ref", sa.String(200), nullable=True))
+    op.add_column("cases", sa.Column("person_hash", sa.String(80), nullable=True))
+    op.create_index("ix_cases_person_hash", "cases", ["person_hash"])
