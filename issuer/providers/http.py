@@ -15,6 +15,7 @@ import msgspec
 
 from issuer import metrics
 from issuer.errors import ProviderError, ProviderNotFound, ProviderRefused, ProviderUnavailable, SettingsError
+from issuer.providers.pace import Pace
 
 MAX_RESPONSE_BYTES: Final = 1024 * 1024
 TIMEOUT: Final = httpx.Timeout(5.0, connect=2.0)
@@ -98,6 +99,7 @@ class ProviderHttp:
         loopback = urlsplit(base_url).hostname in _LOOPBACK
         self._client = client or httpx.AsyncClient(limits=LIMITS, timeout=timeout, trust_env=not loopback)
         self._owns_client = client is None
+        self._pace = Pace()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
@@ -165,6 +167,8 @@ class ProviderHttp:
     ) -> Answer:
         answer: Answer | None = None
         target = f"{path}?{urlencode(params)}" if params else path
+        clock = asyncio.get_running_loop().time
+        await asyncio.sleep(self._pace.wait(clock()))
         try:
             with metrics.PROVIDER_SECONDS.labels(self.vendor.lower(), what).time():
                 async with asyncio.timeout_at(deadline):
@@ -176,6 +180,7 @@ class ProviderHttp:
         metrics.PROVIDER_REQUESTS.labels(self.vendor.lower(), what, result).inc()
         if answer is None:
             raise ProviderUnavailable(f"{self.vendor}, {what}: no complete answer in time", same_key=True)
+        self._pace.answered(answer.headers, clock())
         self.check(what, answer)
         return answer
 

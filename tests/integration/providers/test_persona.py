@@ -284,3 +284,15 @@ async def test_a_check_that_is_not_ours_can_be_told_from_ours(persona, provider,
     assert reading.outcome is Outcome.APPROVED  # it is real, and asking the provider does not give it away
     assert reading.template == stranger.template
     assert (reading.template == persona.running.template_id) == (switch == "foreign_inquiry")
+
+
+async def test_calls_slow_down_before_the_rate_limit(persona, provider):
+    started = await provider.start(request(persona))
+    persona.sim("rate-limits", limit=20)
+    began = time.monotonic()
+    for _ in range(18):  # the answer to the last says that 2 of 20 are left
+        await provider.fetch(started.check_ref)
+    quick = time.monotonic() - began
+    for _ in range(2):
+        assert await outcome(provider, started.check_ref) is Outcome.CREATED
+    assert time.monotonic() - began - quick > 1.5

@@ -186,11 +186,12 @@ def test_bodies_can_lie_once(api: httpx.Client, sim: httpx.Client, inquiry: str,
     assert api.get(f"/inquiries/{inquiry}").json() == true
 
 
-def test_rate_limits_are_counted_always_and_enforced_on_request(api: httpx.Client, sim: httpx.Client) -> None:
+def test_rate_limits_are_shown_always_and_counted_and_enforced_on_request(api: httpx.Client, sim: httpx.Client) -> None:
     sim.post("/clock", json={"speed": 0})
-    left = [int(api.get("/events").headers["RateLimit-Remaining"]) for _ in range(3)]
-    assert left == [299, 298, 297]
+    assert [api.get("/events").headers["RateLimit-Remaining"] for _ in range(3)] == ["300"] * 3
     sim.post("/rate-limits", json={"enforce": True, "limit": 5})
+    left = [int(api.get("/events").headers["RateLimit-Remaining"]) for _ in range(3)]
+    assert left == [4, 3, 2]
     assert [api.get("/events").status_code for _ in range(4)] == [200, 200, 429, 429]
     sim.post("/clock", json={"advance_seconds": 61})
     assert api.get("/events").status_code == 200
