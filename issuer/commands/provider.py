@@ -1,23 +1,30 @@
 """`claimwright provider persona`: what is set up at Persona itself."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing as closing
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 
 import click
 import msgspec
 
+from issuer.cases import sweep
 from issuer.clock import now
-from issuer.commands.common import as_json, run, show, show_one, store
+from issuer.commands.common import MOMENT, as_json, run, show, show_one, store
+from issuer.db import Database
 from issuer.errors import SettingsError
 from issuer.inbox import store as inbox
 from issuer.providers.http import checked_base
 from issuer.providers.persona_setup import PersonaSetup, Webhook, open_setup
+from issuer.providers.protocol import Event
 from issuer.providers.vendors import ENVIRONMENTS
 from issuer.queue.open import open_queue
-from issuer.queue.port import INBOX
+from issuer.queue.port import INBOX, Queue
 from issuer.settings import RetentionSettings, load
+
+PAGE = 500
+SINCE = timedelta(days=3)
 
 in_environment = click.option(
     "--environment", type=click.Choice(ENVIRONMENTS), help="Which one, if both are configured."
@@ -82,25 +89,45 @@ def templates(environment: str | None, as_json: bool) -> None:
 
 
 @persona.command("catch-up")
+@click.option("--since", type=MOMENT, help="Look at inquiries created from then on; left out: of the last three days.")
 @in_environment
 @as_json
-def catch_up(environment: str | None, as_json: bool) -> None:
-    """Fetch the events that no webhook brought, and have them handled. Handling twice does nothing twice."""
+def catch_up(since: datetime | None, environment: str | None, as_json: bool) -> None:
+    """Fetch the events that no webhook brought, then list inquiries and have read again what stands otherwise here.
 
-    async def work() -> int:
+    Handling twice does nothing twice.
+    """
+
+    async def work() -> dict[str, int]:
         async with _persona(environment) as (name, there), store() as db, closing(open_queue(db)) as queue:
             async with db.read() as session:
                 known = await inbox.newest_keys(session, "persona", name)
             missed = await there.missed(known)
-            rows = [inbox.row_of("persona", name, event, body=body, at=now()) for event, body in missed]
-            if not rows:
-                return 0
-            async with db.write() as session:
-                added = await inbox.add_events(session, rows)
-                await queue.enqueue(session, INBOX, added)
-            return len(added)
+            added = await _ring(db, queue, name, missed)
+            behind = [found async for found in _behind(db, there, name, since or now() - SINCE)]
+            return {"added": added, "to_read": await _ring(db, queue, name, behind)}
 
-    show_one({"added": run(work())}, as_json=as_json)
+    show_one(run(work()), as_json=as_json)
+
+
+async def _ring(db: Database, queue: Queue, environment: str, events: Sequence[tuple[Event, bytes]]) -> int:
+    rows = [inbox.row_of("persona", environment, event, body=body, at=now()) for event, body in events]
+    for start in range(0, len(rows), PAGE):
+        async with db.write() as session:
+            added = await inbox.add_events(session, rows[start : start + PAGE])
+            await queue.enqueue(session, INBOX, added)
+    return len(rows)
+
+
+async def _behind(
+    db: Database, there: PersonaSetup, environment: str, since: datetime
+) -> AsyncIterator[tuple[Event, bytes]]:
+    """For each case of ours that has seen less than Persona shows, an event of our own making: it has it read again."""
+    async for check_ref, changed_at in there.listed(since):
+        async with db.read() as session:
+            case = await sweep.case_of_check(session, "persona", environment, check_ref)
+        if case is not None and (case.evidence_at is None or case.evidence_at < changed_at):
+            yield inbox.look_again(check_ref, changed_at), b""
 
 
 @asynccontextmanager

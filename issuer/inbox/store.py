@@ -76,6 +76,20 @@ def row_of(provider: str, environment: str, event: Event, *, body: bytes, at: da
     )
 
 
+def look_again(check_ref: str, changed_at: datetime) -> Event:
+    """An event of our own making: somebody saw that a check has changed since. The same sight is the same event."""
+    return Event(
+        key=f"seen:{check_ref}:{_instant(changed_at)}",
+        name="check.seen",
+        known=True,
+        check_ref=check_ref,
+        template=None,
+        reference=None,
+        status=None,
+        occurred_at=changed_at,
+    )
+
+
 async def add_events(session: AsyncSession, rows: Sequence[EventRow]) -> list[str]:
     """Insert those that are new; the ids of exactly these."""
     # In one order for all writers, so that two transactions cannot wait for each other.

@@ -168,6 +168,9 @@ class Inquiry(msgspec.Struct):
     def created_at(self) -> datetime | None:
         return moment(self.attributes.created_at) if isinstance(self.attributes, _Attributes) else None
 
+    def changed_at(self) -> datetime | None:
+        return self.attributes.newest() if isinstance(self.attributes, _Attributes) else None
+
     def account(self) -> str | None:
         return self.relationships.account_id() if isinstance(self.relationships, _Relationships) else None
 

@@ -8,7 +8,8 @@ Events:   https://docs.withpersona.com/events
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from issuer.errors import ProviderRefused
 from issuer.providers.http import Answer, unexpected
 from issuer.providers.persona_http import API_VERSION, PersonaHttp
+from issuer.providers.persona_inquiry import read_page
 from issuer.providers.persona_webhook import KNOWN_EVENTS, read_event
 from issuer.providers.protocol import Event
 from issuer.providers.vendors import ProviderSettings
@@ -40,6 +42,7 @@ WANTED: Final[Mapping[str, object]] = {
     "included-allowlist": {"state": "include_none"},
     "relationship-allowlist": {"state": "include_all"},  # a report names its inquiry there, by id
 }
+ENDED: Final = ("completed", "needs_review", "approved", "declined", "failed", "expired")
 _PAGE_SIZE = 100
 _MOST_PAGES = 100
 
@@ -141,6 +144,29 @@ class PersonaSetup:
                 break
             params["page[after]"] = last
         return found[::-1]
+
+    async def listed(self, since: datetime) -> AsyncIterator[tuple[str, datetime]]:
+        """Each inquiry that was created since and has come to an end: its id, and the time of its newest change.
+
+        An event is gone after three months, and may never have been made while Persona was ill; this asks what is.
+        """
+        what = "list inquiries"
+        created = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        params = {"filter[status]": ",".join(ENDED), "filter[created-at-start]": created, "page[size]": str(_PAGE_SIZE)}
+        for _ in range(_MOST_PAGES):
+            answer = await self._api.get(what, "/inquiries", params)
+            self._api.refuse(what, answer)
+            page = read_page(answer.body)
+            if page is None:
+                raise unexpected("Persona", what, "answered with no list of inquiries", answer)
+            for inquiry in page[0]:
+                check_ref, changed_at = inquiry.check_ref(), inquiry.changed_at()
+                if check_ref is not None and changed_at is not None:
+                    yield check_ref, changed_at
+            last = page[0][-1].check_ref() if page[0] else None
+            if not page[1] or last is None or last == params.get("page[after]"):
+                return
+            params["page[after]"] = last
 
     async def _webhooks(self) -> list[dict[str, Any]]:
         what = "list webhooks"
