@@ -129,11 +129,29 @@ class Oracle:
     async def _added(self) -> list[str]:
         """Each claim that our ClaimIssuer put on an identity is one that we know, and was put there once."""
         known = {(claim.identity, claim.word) for claim in self._claims}
-        times = Counter(await self._words())
+        carried: dict[tuple[str, str], Counter[tuple[str, int]]] = {}
+        for key, place in await self._words():
+            carried.setdefault(key, Counter())[place] += 1
         return [
-            *(f"a claim on {identity} is not ours: {word}" for identity, word in times.keys() - known),
-            *(f"a claim went to {key[0]} {count} times" for key, count in times.items() if count > 1),
+            *(f"a claim on {identity} is not ours: {word}" for identity, word in carried.keys() - known),
+            *(
+                f"a claim went to {key[0]} {times(places)} times: {sorted(places)}; {self._story(key)}"
+                for key, places in carried.items()
+                if times(places) > 1
+            ),
         ]
+
+    def _story(self, key: tuple[str, str]) -> str:
+        """What the database says of a claim: each transaction that was to carry it, in the order of nonces."""
+        ids = {claim.id: claim for claim in self._claims if (claim.identity, claim.word) == key}
+        links = {(link.transaction_id, link.purpose) for link in self._links if link.claim_id in ids}
+        sent = [
+            f"{purpose} nonce {row.nonce} {row.status} {row.mined_hash}"
+            for row in self._transactions
+            for transaction_id, purpose in links
+            if transaction_id == row.id
+        ]
+        return "; ".join([*(f"{claim.id} is {claim.status}" for claim in ids.values()), *sent])
 
     async def _effective(self) -> list[str]:
         """Approved and not taken back: exactly one claim, and contracts see it. Otherwise none, and they do not."""
@@ -187,13 +205,22 @@ class Oracle:
             if each["from"] in ours
         }
 
-    async def _words(self) -> list[tuple[str, str]]:
-        """(identity, claim word) of each claim of our ClaimIssuer that an identity says it took."""
+    async def _words(self) -> list[tuple[tuple[str, str], tuple[str, int]]]:
+        """(identity, claim word) of each claim of our ClaimIssuer that an identity says it took.
+
+        And where: (transaction, block).
+        """
         issuer = "0x" + self._deployment.contracts["ClaimIssuer"][2:].lower().rjust(64, "0")
         kinds = ["0x" + each.hex() for each in (contracts.CLAIM_ADDED, contracts.CLAIM_CHANGED)]
         wanted = {"fromBlock": hex(self._since + 1), "toBlock": "latest", "topics": [kinds, None, None, issuer]}
         (logs,) = await self._rpc(("eth_getLogs", [wanted]))
-        return [(str(to_checksum_address(log["address"])), _word(log["data"])) for log in logs]
+        return [
+            (
+                (str(to_checksum_address(log["address"])), _word(log["data"])),
+                (str(log["transactionHash"]), int(log["blockNumber"], 16)),
+            )
+            for log in logs
+        ]
 
     async def _rpc(self, *questions: tuple[str, list[Any]]) -> list[Any]:
         answers: list[Any] = []
@@ -206,6 +233,18 @@ class Oracle:
                 batch = (await client.post(self._url, json=body)).json()
                 answers += [each["result"] for each in sorted(batch, key=lambda each: each["id"])]
         return answers
+
+
+def times(places: Counter[tuple[str, int]]) -> int:
+    """How often a claim was put there, by (transaction, block).
+
+    A transaction has a nonce and runs once. After many reorgs anvil goes on listing one in the block that it was taken
+    from, beside the block that it is in now; so of each transaction the fullest block counts, and no second one.
+    """
+    fullest: dict[str, int] = {}
+    for (transaction, _), count in places.items():
+        fullest[transaction] = max(count, fullest.get(transaction, 0))
+    return sum(fullest.values())
 
 
 def _lacking() -> sa.Select[tuple[str]]:

@@ -1,5 +1,7 @@
 """The oracle itself: it must see what it is there to see, or every test that ends with it shows nothing."""
 
+from collections import Counter
+
 import pytest
 import sqlalchemy as sa
 
@@ -9,7 +11,7 @@ from issuer.chain.transactions import Plan, sign
 from issuer.claims.tables import Claim
 from issuer.providers.protocol import Outcome
 from tests.integration.engine.conftest import CHAIN_ID, GWEI, Engine
-from tests.oracle import Oracle
+from tests.oracle import Oracle, times
 
 sqlite_only = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 WORD = "0x" + "01" * 32
@@ -54,3 +56,21 @@ async def test_a_nonce_that_the_tables_do_not_know_is_seen(engine: Engine, oracl
     signed = await sign(sender, plan, chain_id=CHAIN_ID, nonce=nonce, fees=Fees(max_fee=500 * GWEI, tip=GWEI))
     await engine.gateway.send([signed.raw])
     assert any("used nonces" in problem for problem in await oracle.problems())
+
+
+@sqlite_only
+async def test_a_claim_that_a_second_transaction_carried_is_seen(engine: Engine, oracle: Oracle) -> None:
+    await confirmed(engine)
+    (row,) = await engine.rows(Transaction)
+    sender = engine.keys.sender
+    plan = Plan(purpose="test", recipient=row.recipient, calldata=bytes(row.calldata), gas_limit=1_000_000)
+    nonce = await engine.gateway.nonce(sender.address)
+    signed = await sign(sender, plan, chain_id=CHAIN_ID, nonce=nonce, fees=Fees(max_fee=500 * GWEI, tip=GWEI))
+    await engine.gateway.send([signed.raw])
+    assert any("2 times" in problem for problem in await oracle.problems())
+
+
+def test_one_transaction_that_the_node_lists_in_two_blocks_ran_once() -> None:
+    assert times(Counter({("0xa", 7): 1, ("0xa", 9): 1})) == 1
+    assert times(Counter({("0xa", 7): 1, ("0xb", 9): 1})) == 2
+    assert times(Counter({("0xa", 7): 2, ("0xa", 9): 1})) == 2
