@@ -42,6 +42,10 @@ class FakeProvider(Provider):
     def environment(self) -> str:
         return self._environment
 
+    @property
+    def clock_ahead(self) -> float | None:
+        return None
+
     async def start(self, request: StartCheck) -> Started:
         self._fail()
         self.started.append(request)

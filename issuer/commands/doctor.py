@@ -2,10 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 import click
+import httpx
 import msgspec
 
 from issuer import migrations
@@ -16,12 +17,16 @@ from issuer.chain.signer import Signer, checked_sign
 from issuer.chain_room import Keys, load_keys
 from issuer.commands.common import as_json, run, show
 from issuer.db import Database
-from issuer.errors import ClaimwrightError, WrongChain
+from issuer.errors import ClaimwrightError, ProviderRefused, WrongChain
 from issuer.providers import registry
+from issuer.providers.http import checked_base
+from issuer.providers.persona_setup import open_setup
+from issuer.providers.vendors import ProviderSettings
 from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, StoreSettings, load
 from issuer.stops import store as stops
 
 LOW_WEI = 5 * 10**16
+MOST_SKEW = 30.0  # seconds; Sumsub refuses calls of another minute, and webhooks are good for five
 PROBE = b"Claimwright asks whether this key signs; what it signs here is neither a transaction nor a claim"
 _ETHER = 10**18
 
@@ -35,17 +40,19 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 @click.command()
+@click.option("--url", help="Where the API is reached from outside, https://your-host: the way of webhooks is tried.")
 @as_json
-def doctor(as_json: bool) -> None:
-    """Check settings, store, chain and provider. Changes nothing; exit code 1 if something is wrong."""
-    findings = run(_examine())
+def doctor(url: str | None, as_json: bool) -> None:
+    """Check settings, store, clock, chain, provider and webhooks. Changes nothing; exit code 1 if one is wrong."""
+    base = None if url is None else checked_base("--url", url)
+    findings = run(_examine(base))
     rows = [{"check": one.name, "result": "ok" if one.ok else "wrong", "what": one.what} for one in findings]
     show(rows, as_json=as_json, empty="")
     if not all(one.ok for one in findings):
         raise click.exceptions.Exit(1)
 
 
-async def _examine() -> list[Finding]:
+async def _examine(url: str | None) -> list[Finding]:
     findings = [await _finding("api settings", _api_settings), await _finding("store", _store)]
     try:
         settings = load(DaemonSettings, os.environ)
@@ -54,7 +61,7 @@ async def _examine() -> list[Finding]:
     findings.append(Finding("daemon settings", True, "complete"))
     findings.append(await _finding("issuing", lambda: _issuing(settings)))
     findings.append(await _finding("audit", lambda: _audit(settings)))
-    parts = await asyncio.gather(*(_chain(chain) for chain in settings.chains), _provider(settings))
+    parts = await asyncio.gather(*(_chain(chain) for chain in settings.chains), _provider(settings), _webhooks(url))
     return [*findings, *(finding for part in parts for finding in part)]
 
 
@@ -188,12 +195,84 @@ async def _balance(gateway: Gateway, sender: Signer) -> str:
 async def _provider(settings: DaemonSettings) -> list[Finding]:
     """A read that changes nothing and names nobody: does the provider answer our key?"""
     findings = []
+    ahead = {}
     for key, provider in registry.providers(settings).items():
+        name = " ".join(key)
         try:
             await provider.check()
-            findings.append(Finding(" ".join(key), True, "answers"))
+            findings.append(Finding(name, True, "answers"))
         except ClaimwrightError as error:
-            findings.append(Finding(" ".join(key), False, error.message))
+            findings.append(Finding(name, False, error.message))
         finally:
+            if provider.clock_ahead is not None:
+                ahead[name] = provider.clock_ahead
             await provider.aclose()
+    return [*findings, _clock(ahead)]
+
+
+def _clock(ahead: Mapping[str, float]) -> Finding:
+    """Signatures of webhooks and of our own calls are good for a while only, by two clocks."""
+    if not ahead:
+        return Finding("clock", True, "cannot be told: no provider said what time it is there")
+    name, seconds = max(ahead.items(), key=lambda one: abs(one[1]))
+    if abs(seconds) > MOST_SKEW:
+        where = "behind" if seconds > 0 else "ahead of"
+        return Finding("clock", False, f"is {abs(seconds):.0f} s {where} that of {name}; set it by NTP")
+    return Finding("clock", True, f"within {MOST_SKEW:.0f} s of {', '.join(ahead)}")
+
+
+async def _webhooks(url: str | None) -> list[Finding]:
+    """The way that webhooks come, tried from here, and what Persona has set up at its end."""
+    if url is None:
+        return [
+            Finding("webhooks", True, "the way was not tried; name it: `claimwright doctor --url https://your-host`")
+        ]
+    try:
+        settings = load(ApiSettings, os.environ)
+    except ClaimwrightError:
+        return []  # told by a check of its own
+    findings = []
+    for one in settings.providers:
+        paths = [f"/webhooks/{one.vendor}/{one.environment}"]
+        paths += (
+            [f"/webhooks/{one.vendor}"] if [each.vendor for each in settings.providers].count(one.vendor) == 1 else []
+        )
+        name = f"{one.vendor} {one.environment} webhook"
+        findings.append(await _finding(name, partial(_reached, url + paths[0])))
+        if one.vendor == "persona":
+            findings.append(await _finding(f"{name} at Persona", partial(_rung, one, [url + path for path in paths])))
     return findings
+
+
+async def _reached(url: str) -> str:
+    """A question that the API answers in its own words and that counts as no delivery."""
+    try:
+        async with httpx.AsyncClient(timeout=10, follow_redirects=False) as http:
+            answer = await http.get(url)
+    except httpx.HTTPError as error:
+        raise ClaimwrightError(
+            f"{url} does not answer ({type(error).__name__}): check the proxy, DNS, the firewall"
+        ) from None
+    if answer.is_redirect:
+        raise ClaimwrightError(f"{url} answers with a redirect, which providers do not follow")
+    if answer.status_code != 405 or "method-not-allowed" not in answer.text:
+        raise ClaimwrightError(f"{url} is answered by something else (status {answer.status_code}), not by our API")
+    return f"{url} leads to our API, from here at least"
+
+
+async def _rung(settings: ProviderSettings, urls: Sequence[str]) -> str:
+    there = open_setup(settings)
+    try:
+        webhook = await there.look(urls)
+    except ProviderRefused as error:
+        if error.status != 403:
+            raise
+        return "cannot be told: the API key may not list webhooks"
+    finally:
+        await there.aclose()
+    mend = f"run `claimwright provider persona setup --url {urls[0]}`"
+    if webhook is None:
+        raise ClaimwrightError(f"no enabled webhook rings {urls[0]}; {mend}")
+    if webhook.changed:
+        raise ClaimwrightError(f"the webhook differs in {', '.join(webhook.changed)}; {mend}")
+    return "rings us, as it should"

@@ -79,6 +79,10 @@ class Guarded(Provider):
         return self.inner.environment
 
     @property
+    def clock_ahead(self) -> float | None:
+        return self.inner.clock_ahead
+
+    @property
     def is_out(self) -> bool:
         """Would a call fail at once?"""
         return self.breaker.wait(self._clock()) > 0

@@ -6,7 +6,9 @@ bodies hold people, URLs hold references, headers hold keys.
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
 
@@ -100,6 +102,7 @@ class ProviderHttp:
         self._client = client or httpx.AsyncClient(limits=LIMITS, timeout=timeout, trust_env=not loopback)
         self._owns_client = client is None
         self._pace = Pace()
+        self.clock_ahead: float | None = None  # seconds that the provider's clock is ahead of ours, to the second
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(base_url={self.base_url!r})"
@@ -181,6 +184,7 @@ class ProviderHttp:
         if answer is None:
             raise ProviderUnavailable(f"{self.vendor}, {what}: no complete answer in time", same_key=True)
         self._pace.answered(answer.headers, clock())
+        self.clock_ahead = _ahead(answer.headers, time.time())
         self.check(what, answer)
         return answer
 
@@ -266,6 +270,14 @@ def unexpected(vendor: str, what: str, problem: str, answer: Answer) -> Provider
     """An answer of another shape than the provider's documentation has."""
     tail = f"(status {answer.status}, request {answer.request_id or 'unnamed'})"
     return ProviderRefused(f"{vendor}, {what}: {problem} {tail}", status=answer.status, request_id=answer.request_id)
+
+
+def _ahead(headers: httpx.Headers, now: float) -> float | None:
+    """By the `Date` of an answer (RFC 9110, 6.6.1), which is a whole second and as old as the way here."""
+    try:
+        return parsedate_to_datetime(headers.get("date", "")).timestamp() - now
+    except (ValueError, OverflowError):
+        return None
 
 
 def _request_id(headers: httpx.Headers) -> str | None:

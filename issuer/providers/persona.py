@@ -99,6 +99,10 @@ class PersonaProvider(Provider):
     def environment(self) -> str:
         return self._environment
 
+    @property
+    def clock_ahead(self) -> float | None:
+        return self._api.clock_ahead
+
     async def aclose(self) -> None:
         await self._api.aclose()
 

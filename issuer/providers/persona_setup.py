@@ -98,6 +98,14 @@ class PersonaSetup:
         there = await self._enabled(there)
         return Webhook(id=_id(there), status=_status(there), secret=None, changed=changed)
 
+    async def look(self, urls: Collection[str]) -> Webhook | None:
+        """The enabled webhook to one of these addresses, and in what it differs from `WANTED`. Changes nothing."""
+        for one in await self._webhooks():
+            if _attributes(one).get("url") in urls and _status(one) == "enabled":
+                differs = tuple(name for name, value in WANTED.items() if _attributes(one).get(name) != value)
+                return Webhook(id=_id(one), status="enabled", secret=None, changed=differs)
+        return None
+
     async def rotate(self, url: str, overlap_seconds: int) -> Webhook:
         """A new secret; the old one goes on signing for so long. Both belong into PERSONA_WEBHOOK_SECRET meanwhile."""
         found = [one for one in await self._webhooks() if _attributes(one).get("url") == url]

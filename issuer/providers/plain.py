@@ -86,6 +86,10 @@ class PlainProvider(Provider):
     def environment(self) -> str:
         return self._environment
 
+    @property
+    def clock_ahead(self) -> float | None:
+        return self._http.clock_ahead
+
     async def aclose(self) -> None:
         await self._http.aclose()
 

@@ -162,6 +162,11 @@ class Provider(Protocol):
     @property
     def environment(self) -> str: ...
 
+    @property
+    def clock_ahead(self) -> float | None:
+        """Seconds that the provider's clock was ahead of ours at its last answer; None: it did not say."""
+        ...
+
     async def check(self) -> object:
         """Prove the key with one cheap read that changes nothing and names nobody."""
         ...

@@ -17,7 +17,9 @@ from eth_utils.address import to_checksum_address
 from issuer import migrations
 from issuer.cases.levels import BASIC_TOPIC
 from issuer.chain.gateway import Gateway
+from issuer.db import Database
 from issuer.errors import AlreadyRunning
+from issuer.inbox.store import refusal_counts
 from issuer.secrets import Secret
 from scripts.dapp import Dapp
 from scripts.dev import facts
@@ -165,8 +167,48 @@ async def test_a_doctor_finds_nothing_wrong_with_it(stack):
     assert list(found) == [
         "api settings", "store", "daemon settings", "issuing", "audit", "chain 31337 rpc-1", "chain 31337",
         "chain 31337 sender",
-        "chain 31337 claim signer", "chain 31337 deployment", "chain 31337 balance", "persona sandbox",
+        "chain 31337 claim signer", "chain 31337 deployment", "chain 31337 balance", "persona sandbox", "clock",
+        "webhooks",
     ]  # fmt: skip
+
+
+async def refused(stack) -> list[int]:
+    db = Database(stack.database_url)
+    try:
+        async with db.read() as session:
+            return [row.count for row in await refusal_counts(session)]
+    finally:
+        await db.aclose()
+
+
+async def doctored(stack, url: str, **changed: str) -> dict[str, tuple[str, str]]:
+    settings = {**stack.daemon_settings(), **stack.api_settings(), **changed}
+    _, out, _ = await claimwright(settings, "doctor", "--url", url, "--json")
+    return {row["check"]: (row["result"], row["what"]) for row in json.loads(out)}
+
+
+async def test_a_doctor_tries_the_way_of_webhooks_and_looks_at_what_persona_has_set_up(stack):
+    before = await refused(stack)
+    found = await doctored(stack, stack.api_url)
+    assert found["persona sandbox webhook"][0] == "ok"
+    result, what = found["persona sandbox webhook at Persona"]
+    assert result == "wrong"  # the simulator's own webhook does not block attributes
+    assert "provider persona setup --url" in what
+    code, _, err = await claimwright(
+        {**stack.daemon_settings(), **stack.api_settings()},
+        *("provider", "persona", "setup", "--url", stack.webhook_url, "--json"),
+    )
+    assert (code, err) == (0, "")
+    assert (await doctored(stack, stack.api_url))["persona sandbox webhook at Persona"] == (
+        "ok",
+        "rings us, as it should",
+    )
+    assert await refused(stack) == before, "the doctor's question is no delivery"
+    elsewhere = await doctored(stack, stack.persona_url)
+    assert "not by our API" in elsewhere["persona sandbox webhook"][1]
+    assert "no enabled webhook rings" in elsewhere["persona sandbox webhook at Persona"][1]
+    (free,) = free_ports(1)
+    assert "does not answer" in (await doctored(stack, f"http://127.0.0.1:{free}"))["persona sandbox webhook"][1]
 
 
 async def asked(stack: Stack, *argv: str) -> Any:
