@@ -75,6 +75,7 @@ async def list_cases(
     reference: FromQuery[str | None] = None,
     status: FromQuery[str | None] = None,
     level: FromQuery[str | None] = None,
+    tag: FromQuery[str | None] = None,
     cursor: FromQuery[str | None] = None,
     limit: FromQuery[int] = 20,
 ) -> CasePage:
@@ -86,6 +87,7 @@ async def list_cases(
         reference=inputs.reference(reference),
         status=inputs.one_of("status", status, [one.value for one in CaseStatus]),
         level=inputs.one_of("level", level, sorted(LEVELS)),
+        tag=inputs.reference(tag, "tag"),
         before=inputs.from_cursor(cursor),
         limit=size + 1,
     )
@@ -188,6 +190,7 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
         environment=way.environment,
         template=way.template,
         reference=inputs.reference(data.reference),
+        tag=inputs.reference(data.tag, "tag"),
         redirect_url=inputs.redirect_url(data.redirect_url, settings),
         prefill=data.prefill,
         replaces=None if data.replaces is None else inputs.row_id(data.replaces),

@@ -59,9 +59,9 @@ def tx_hash(text: str) -> str:
     return text.lower()
 
 
-def reference(text: str | None) -> str | None:
+def reference(text: str | None, field: str = "reference") -> str | None:
     if text is not None and not _REFERENCE.fullmatch(text):
-        raise InvalidInput("reference", "must be 1 to 64 of A-Z a-z 0-9 _ -")
+        raise InvalidInput(field, "must be 1 to 64 of A-Z a-z 0-9 _ -")
     return text
 
 

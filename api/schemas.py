@@ -103,6 +103,10 @@ class CreateCase(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     reference: Annotated[
         str | None, Meta(description="Your own word for the case, [A-Za-z0-9_-]{1,64}. No e-mail, no name.")
     ] = None
+    tag: Annotated[
+        str | None,
+        Meta(description="A word for many cases, such as a campaign, to list and to revoke them by. As `reference`."),
+    ] = None
     redirect_url: Annotated[
         str | None, Meta(description="Where the person goes after the check: https, at most 2000 characters.")
     ] = None
@@ -289,6 +293,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     level: str
     wallet: str
     reference: str | None
+    tag: str | None
     provider: str
     provider_ref: str | None
     environment: str
@@ -388,6 +393,7 @@ def case_view(case: Case, claims: list[Claim], decision: Decision | None, sessio
         level=case.level,
         wallet=case.wallet,
         reference=case.reference,
+        tag=case.tag,
         provider=case.provider,
         provider_ref=case.check_ref,
         environment=case.environment,

@@ -63,6 +63,7 @@ class NewCase(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     template: str
     reference: str | None = None
+    tag: str | None = None
     redirect_url: str | None = None
     prefill: Mapping[str, object] | None = None
     proof: Proof | None = None
@@ -189,6 +190,7 @@ class Opener:
                 identity=new.identity,
                 chain_ids=list(new.chain_ids),
                 reference=new.reference,
+                tag=new.tag,
                 redirect_url=new.redirect_url,
                 notice=new.notice,
                 replaces=new.replaces,

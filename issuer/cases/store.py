@@ -26,6 +26,7 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None = None
     status: str | None = None
     level: str | None = None
+    tag: str | None = None
     before: str | None = None
     limit: int = 20
 
@@ -58,6 +59,8 @@ async def page(session: AsyncSession, wanted: Filter) -> list[Case]:
         statement = statement.where(Case.status == wanted.status)
     if wanted.level is not None:
         statement = statement.where(Case.level == wanted.level)
+    if wanted.tag is not None:
+        statement = statement.where(Case.tag == wanted.tag)
     if wanted.before is not None:
         statement = statement.where(Case.id < wanted.before)
     return list(await session.scalars(statement))

@@ -46,7 +46,7 @@ class SubjectWallet(Base):
 
 class Case(Base):
     """`wallet` is EIP-55, and so is `identity`, the holder's Identity if it was made elsewhere. `reference` is the
-    dapp's own word; `check_ref` the provider's id once the check exists.
+    dapp's own word, `tag` one that it gives to many; `check_ref` the provider's id once the check exists.
 
     `evidence_at` is the provider time of the newest evidence applied. `person_ruling` is set while a person's
     decline or revoke stands; no provider event moves the case then. After `redacted_at` no claim is issued. `proof_…`
@@ -61,6 +61,7 @@ class Case(Base):
         sa.Index("uq_cases_check", "provider", "environment", "check_ref", unique=True),
         sa.Index("ix_cases_wallet", "tenant_id", "wallet", "id"),
         sa.Index("ix_cases_reference", "tenant_id", "reference", "id"),
+        sa.Index("ix_cases_tag", "tenant_id", "tag", "id"),
         sa.Index("ix_cases_status", "status", "next_check_at"),
         sa.Index("ix_cases_queue", "tenant_id", "status", "id"),
         sa.Index("ix_cases_level", "tenant_id", "level", "id"),
@@ -75,6 +76,7 @@ class Case(Base):
     identity: Mapped[str | None] = mapped_column(sa.String(42))
     chain_ids: Mapped[list[int]]
     reference: Mapped[str | None] = mapped_column(sa.String(64))
+    tag: Mapped[str | None] = mapped_column(sa.String(64))
     redirect_url: Mapped[str | None] = mapped_column(sa.String(2000))
     provider: Mapped[str] = mapped_column(sa.String(32))
     environment: Mapped[str] = mapped_column(sa.String(32))

@@ -19,20 +19,24 @@ REVOCABLE = (IN_FORCE - {ClaimStatus.REVOKING}) | {ClaimStatus.QUEUED, ClaimStat
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Claims that can still be revoked; None leaves a condition out. `before`, `after`: when they were queued."""
+    """Claims that can still be revoked; None leaves a condition out. `before`, `after`: when they were queued.
+
+    `tag`: of their cases. `signer`: who has signed them (EIP-55).
+    """
 
     tenant_id: str
     level: str | None = None
     topic: str | None = None
     chain_id: int | None = None
     provider: str | None = None
+    tag: str | None = None
+    signer: str | None = None
     before: datetime | None = None
     after: datetime | None = None
 
     @property
     def is_everything(self) -> bool:
-        given = (self.level, self.topic, self.chain_id, self.provider, self.before, self.after)
-        return all(one is None for one in given)
+        return self == Selection(tenant_id=self.tenant_id)
 
 
 async def count(session: AsyncSession, wanted: Selection) -> int:
@@ -45,14 +49,28 @@ async def page(session: AsyncSession, wanted: Selection, *, after_id: str, limit
     return list(await session.scalars(statement))
 
 
+async def rows(session: AsyncSession, wanted: Selection, *, after_id: str, limit: int) -> list[tuple[Claim, Case]]:
+    """The claims themselves with their cases, in the order of `page`."""
+    ids = await page(session, wanted, after_id=after_id, limit=limit)
+    statement = sa.select(Claim, Case).join(Case, Case.id == Claim.case_id).where(Claim.id.in_(ids)).order_by(Claim.id)
+    return [(claim, case) for claim, case in await session.execute(statement)]
+
+
 def _selected(wanted: Selection, statement: sa.Select[T]) -> sa.Select[T]:
     statement = (
         statement.select_from(Claim)
         .join(Case, Case.id == Claim.case_id)
         .where(Claim.tenant_id == wanted.tenant_id, Claim.status.in_(REVOCABLE))
     )
-    same = {Case.level: wanted.level, Case.provider: wanted.provider, Claim.topic: wanted.topic}
-    for column, value in (same | {Claim.chain_id: wanted.chain_id}).items():
+    same = {
+        Case.level: wanted.level,
+        Case.provider: wanted.provider,
+        Case.tag: wanted.tag,
+        Claim.topic: wanted.topic,
+        Claim.chain_id: wanted.chain_id,
+        Claim.signer: wanted.signer,
+    }
+    for column, value in same.items():
         if value is not None:
             statement = statement.where(column == value)
     if wanted.before is not None:

@@ -45,12 +45,15 @@ def case() -> None:
 @case.command("list")
 @click.option("--wallet", help="EIP-55, as a case shows it.")
 @click.option("--reference", help="The dapp's own word for it.")
+@click.option("--tag", help="The dapp's word for many.")
 @click.option("--status", type=click.Choice([status.value for status in CaseStatus]))
 @limited
 @as_json
-def list_(wallet: str | None, reference: str | None, status: str | None, limit: int, as_json: bool) -> None:
+def list_(
+    wallet: str | None, reference: str | None, tag: str | None, status: str | None, limit: int, as_json: bool
+) -> None:
     """Cases, newest first."""
-    wanted = cases.Filter(tenant_id=TENANT, wallet=wallet, reference=reference, status=status, limit=limit)
+    wanted = cases.Filter(tenant_id=TENANT, wallet=wallet, reference=reference, tag=tag, status=status, limit=limit)
 
     async def read() -> list[dict[str, object]]:
         async with store() as db, db.read() as session:
@@ -255,6 +258,7 @@ def _row(row: Case) -> dict[str, object]:
         "level": row.level,
         "wallet": row.wallet,
         "reference": row.reference,
+        "tag": row.tag,
         "provider": row.provider,
         "environment": row.environment,
         "check": row.check_ref,

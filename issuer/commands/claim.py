@@ -5,6 +5,7 @@ import getpass
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing as closing
 from datetime import datetime
+from functools import wraps
 from typing import Any, Protocol
 
 import click
@@ -44,6 +45,52 @@ def batched(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
+
+
+def selecting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which claims; what they say comes as one `wanted`."""
+
+    @wraps(command)
+    def with_selection(
+        *,
+        level: str | None,
+        provider: str | None,
+        tag: str | None,
+        signed_by: str | None,
+        topic: str | None,
+        chain_id: int | None,
+        before: datetime | None,
+        after: datetime | None,
+        **rest: Any,  # noqa: ANN401 - the command's own options
+    ) -> Any:  # noqa: ANN401
+        if signed_by is not None:
+            _address(signed_by)
+        wanted = Selection(
+            tenant_id=TENANT,
+            level=level,
+            provider=provider,
+            tag=tag,
+            signer=signed_by,
+            topic=topic,
+            chain_id=chain_id,
+            before=before,
+            after=after,
+        )
+        return command(wanted=wanted, **rest)
+
+    made: Callable[..., Any] = with_selection
+    for option in (
+        click.option("--after", type=MOMENT, help="Only those queued at this time or later, UTC."),
+        click.option("--before", type=MOMENT, help="Only those queued before this time, UTC."),
+        click.option("--chain", "chain_id", type=int, help="Every claim on this chain."),
+        click.option("--topic", help="Every claim on this topic (decimal)."),
+        click.option("--signed-by", help="Every claim that this address has signed (EIP-55)."),
+        click.option("--tag", help="Every claim of cases with this tag."),
+        click.option("--provider", help="Every claim that rests on this provider's decision."),
+        click.option("--level", help="Every claim of cases at this level."),
+    ):
+        made = option(made)
+    return made
 
 
 @click.group()
@@ -92,25 +139,35 @@ def show_(claim_id: str, as_json: bool) -> None:
 
 
 @claim.command()
+@selecting
+@limited
+@as_json
+def affected(wanted: Selection, limit: int, as_json: bool) -> None:
+    """Who would lose a claim to `revoke` with the same options: the claims that can still be revoked, oldest first."""
+    if wanted.is_everything:
+        raise InvalidInput("options", "say with --level, --tag, --before … which ones")
+
+    async def read() -> list[dict[str, object]]:
+        async with store() as db, db.read() as session:
+            found = await selection.rows(session, wanted, after_id="", limit=limit)
+            return [
+                {**claim_row(row), "wallet": row.wallet, "level": case.level, "reference": case.reference}
+                for row, case in found
+            ]
+
+    show(run(read()), as_json=as_json, empty="no claim is affected")
+
+
+@claim.command()
 @click.argument("claim_id", required=False)
 @click.option("--reason", required=True, help="Kept with each claim; name no person in it.")
-@click.option("--level", help="Every claim of cases at this level.")
-@click.option("--provider", help="Every claim that rests on this provider's decision.")
-@click.option("--topic", help="Every claim on this topic (decimal).")
-@click.option("--chain", "chain_id", type=int, help="Every claim on this chain.")
-@click.option("--before", type=MOMENT, help="Only those queued before this time, UTC.")
-@click.option("--after", type=MOMENT, help="Only those queued at this time or later, UTC.")
+@selecting
 @batched
 @as_json
 def revoke(
     claim_id: str | None,
     reason: str,
-    level: str | None,
-    provider: str | None,
-    topic: str | None,
-    chain_id: int | None,
-    before: datetime | None,
-    after: datetime | None,
+    wanted: Selection,
     expect: int | None,
     yes: bool,
     batch: int,
@@ -123,15 +180,6 @@ def revoke(
     puts each revocation on chain ahead of everything else.
     """
     checked = reason_of(reason)
-    wanted = Selection(
-        tenant_id=TENANT,
-        level=level,
-        provider=provider,
-        topic=topic,
-        chain_id=chain_id,
-        before=before,
-        after=after,
-    )
     if (claim_id is None) == wanted.is_everything:
         raise InvalidInput("claim_id", "name one claim, or say with --level, --before … which ones; not both")
     if claim_id is not None:
@@ -167,9 +215,7 @@ def renew(
     if claim_id is not None:
         show_one(claim_row(run(_by_person(renewal.ask, claim_id))), as_json=as_json)
         return
-    if not is_checksum_address(signed_by):
-        raise InvalidInput("signed_by", "is not an address with its checksum (EIP-55)")
-    wanted = renewal.SignedBy(signer=str(signed_by), chain_id=chain_id)
+    wanted = renewal.SignedBy(signer=_address(str(signed_by)), chain_id=chain_id)
     found = run(_count_signed(wanted))
     if _may_go_on(found, expect, yes, "renewed", as_json):
         show_one({"asked_for": run(_renew_all(wanted, batch, pause))}, as_json=as_json)
@@ -275,6 +321,12 @@ def _may_go_on(found: int, expect: int | None, yes: bool, done: str, as_json: bo
     if not yes and expect is None:
         show_one({f"would_be_{done}": found, "go_on_with": f"--expect {found}"}, as_json=as_json)
     return yes or expect is not None
+
+
+def _address(text: str) -> str:
+    if not is_checksum_address(text):
+        raise InvalidInput("signed_by", "is not an address with its checksum (EIP-55)")
+    return text
 
 
 def _actor() -> str:

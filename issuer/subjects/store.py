@@ -126,8 +126,8 @@ async def export(session: AsyncSession, subject: Subject, now: datetime) -> dict
         ],
         "cases": [
             {
-                **_of(case, "id", "status", "level", "wallet", "identity", "reference", "provider", "environment"),
-                **_of(case, "template", "check_ref", "proof_message", "proof_signature", "notice"),
+                **_of(case, "id", "status", "level", "wallet", "identity", "reference", "tag", "provider"),
+                **_of(case, "environment", "template", "check_ref", "proof_message", "proof_signature", "notice"),
                 **_of(case, "created_at", "updated_at", "redacted_at"),
                 "reasons": reasons.shown(case.reasons, Audience.SUBJECT),
             }
@@ -180,8 +180,8 @@ async def erase(session: AsyncSession, subject: Subject, at: datetime) -> None:
         sa.update(Case)
         .where(Case.id.in_(case_ids))
         .values(
-            wallet=ERASED, identity=None, reference=None, redirect_url=None, check_ref=None, proof_message=None,
-            proof_signature=None, reasons=[], hits=None, flag=None, person_hash=None,
+            wallet=ERASED, identity=None, reference=None, tag=None, redirect_url=None, check_ref=None,
+            proof_message=None, proof_signature=None, reasons=[], hits=None, flag=None, person_hash=None,
         ),
         sa.update(history.History)
         .where(history.History.case_id.in_(case_ids), history.History.cause != history.PERSON)

@@ -1,4 +1,4 @@
-"""Events about all checks of a person or a business, and the provider's person behind a case."""
+"""Events about all checks of a person or a business, the provider's person behind a case, and a dapp's tag on it."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,4 +12,6 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("inbox_events", sa.Column("group_ref", sa.String(200), nullable=True))
     op.add_column("cases", sa.Column("person_hash", sa.String(80), nullable=True))
+    op.add_column("cases", sa.Column("tag", sa.String(64), nullable=True))
+    op.create_index("ix_cases_tag", "cases", ["tenant_id", "tag", "id"])
     op.create_index("ix_cases_person_hash", "cases", ["person_hash"])

@@ -14,12 +14,14 @@ BODY = {"level": "basic", "wallet": WALLET}
 
 
 async def test_a_new_case_answers_with_a_way_in(api: Api) -> None:
-    answer = await api.client.post("/v1/cases", json=BODY | {"reference": "order-1", "chain_ids": [31337]})
+    answer = await api.client.post(
+        "/v1/cases", json=BODY | {"reference": "order-1", "tag": "spring", "chain_ids": [31337]}
+    )
 
     assert answer.status_code == 201
     case = answer.json()
     assert set(case) == {
-        "id", "status", "summary", "level", "wallet", "reference", "provider", "provider_ref", "environment",
+        "id", "status", "summary", "level", "wallet", "reference", "tag", "provider", "provider_ref", "environment",
         "reasons", "session", "claims", "decision", "created_at", "updated_at",
     }  # fmt: skip
     assert (case["status"], case["summary"], case["wallet"], case["reference"]) == (

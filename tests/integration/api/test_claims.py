@@ -145,7 +145,7 @@ async def test_pages_of_any_size_show_everything_once_and_newest_first(api: Api)
         subject = factories.subject()
         session.add(subject)
         await session.flush()
-        rows = [factories.case(subject.id, reference=f"r-{number % 2}") for number in range(25)]
+        rows = [factories.case(subject.id, reference=f"r-{number % 2}", tag=f"t-{number % 5}") for number in range(25)]
         session.add_all(rows)
     newest_first = [row.id for row in reversed(rows)]
     for size in (1, 7, 12, 25, 26, 100):
@@ -161,6 +161,8 @@ async def test_pages_of_any_size_show_everything_once_and_newest_first(api: Api)
         assert seen == newest_first, size
     assert len((await api.client.get("/v1/cases")).json()["items"]) == 20
     odd = (await api.client.get("/v1/cases?reference=r-1&limit=100")).json()["items"]
+    tagged = (await api.client.get("/v1/cases?tag=t-1&limit=100")).json()["items"]
+    assert (len(tagged), {one["tag"] for one in tagged}) == (5, {"t-1"})
     assert [item["id"] for item in odd] == [row.id for row in reversed(rows) if row.reference == "r-1"]
 
 

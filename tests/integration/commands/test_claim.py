@@ -22,13 +22,13 @@ def environment(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", db.url.render_as_string(hide_password=False))
 
 
-async def add(db: Database, **more: Any) -> str:
-    """A claim of an approved case; its id."""
+async def add(db: Database, of: dict[str, Any] | None = None, **more: Any) -> str:
+    """A claim of an approved case, `of` which more may be said; its id."""
     async with db.write() as session:
         subject = factories.subject()
         session.add(subject)
         await session.flush()
-        case = factories.case(subject.id, status=CaseStatus.APPROVED)
+        case = factories.case(subject.id, status=CaseStatus.APPROVED, **(of or {}))
         session.add(case)
         await session.flush()
         decision = factories.decision(case.id)
@@ -72,6 +72,31 @@ async def test_many_are_counted_before_they_are_revoked(db: Database, capsys: py
     assert (await get(db, standing)).status == ClaimStatus.REVOKING
     assert (await get(db, elsewhere)).status == ClaimStatus.QUEUED
     assert (await get(db, over)).status == ClaimStatus.SUPERSEDED
+
+
+async def test_who_is_affected_is_shown_before_anything_is_revoked(
+    db: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signer = "0x52908400098527886E0F7030069857D2E4169EE7"
+    spring = await add(db, {"tag": "spring", "reference": "order-1"})
+    signed = await add(db, {"tag": "autumn"}, status=ClaimStatus.CONFIRMED, word=WORD, epoch=0, signer=signer)
+    over = await add(db, {"tag": "spring"}, status=ClaimStatus.SUPERSEDED)
+
+    async def affected(*choice: str) -> list[str]:
+        capsys.readouterr()
+        assert await claimwright("affected", *choice, "--json") == 0
+        return [row["id"] for row in json.loads(capsys.readouterr().out)]
+
+    assert await affected("--tag", "spring") == [spring]
+    assert over not in await affected("--level", "basic")
+    assert await affected("--signed-by", signer) == [signed]
+    assert await affected("--tag", "spring", "--signed-by", signer) == []
+    assert await claimwright("affected") == 1
+    assert "which ones" in capsys.readouterr().err
+    assert await claimwright("affected", "--signed-by", signer.lower()) == 1
+    assert await claimwright("revoke", "--reason", "test", "--tag", "spring", "--expect", "1", "--json") == 0
+    assert (await get(db, spring)).status == ClaimStatus.CANCELLED
+    assert (await get(db, signed)).status == ClaimStatus.CONFIRMED
 
 
 async def test_a_time_that_nothing_is_before_names_nothing(db: Database, capsys: pytest.CaptureFixture[str]) -> None:
