@@ -165,6 +165,19 @@ async def apply(
     return verdict
 
 
+def expire_if_overdue(session: AsyncSession, case: Case, at: datetime) -> bool:
+    """By our clock, once the provider has been asked: an approval of which nobody told us must not be missed."""
+    level = LEVELS.get(case.level)
+    status = CaseStatus(case.status)
+    seconds = None if level is None else level.expire_seconds
+    if case.person_ruling is not None or not rules.is_overdue(status, case.created_at, case.evidence_at, seconds, at):
+        return False
+    case.status, case.updated_at = rules.move(status, CaseStatus.EXPIRED), at
+    case.reasons = rules.reasons(case.status)
+    history.record(session, case_id=case.id, at=at, source=status, target=case.status, cause="clock")
+    return True
+
+
 def _person_hashes(case: Case, reading: Reading, keys: KeyRing) -> list[str]:
     """What the provider's person may have been kept as, under each key that is held: never the id itself."""
     if reading.person_ref is None:

@@ -54,6 +54,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     configured ones. `on_redaction`: what becomes of claims when the provider's record is erased; `on_hit`: when
     screening finds somebody. `required`: by provider, the verifications that must have passed before its approval is
     taken for one. `review`: how many people it takes to approve a case by hand. `reverify_seconds`: as in `Policy`.
+    `expire_seconds`: how long a check may stand unfinished without a word from its provider; None: for ever.
     `attempts`: after how many a subject needs a reset; None: any number. `wallets_per_person`: with how many a person
     may be verified at once.
     """
@@ -73,6 +74,7 @@ class Level(msgspec.Struct, frozen=True, kw_only=True):
     required: Mapping[str, tuple[str, ...]] = {}
     review: Literal["one", "two"] = "two"
     reverify_seconds: int | None = None
+    expire_seconds: int | None = None
     attempts: int | None = None
     wallets_per_person: int | None = None
 
@@ -115,6 +117,7 @@ class _LevelRow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     required: dict[str, Annotated[tuple[_Kind, ...], Meta(min_length=1, max_length=20)]] = {}
     review: Literal["one", "two"] = "two"
     reverify_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
+    expire_days: Annotated[int, Meta(ge=1, le=36_500)] | None = None
     attempts: Annotated[int, Meta(ge=1, le=1000)] | None = None
     wallets_per_person: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
@@ -185,10 +188,15 @@ def _level(name: str, row: _LevelRow, topics: Mapping[str, int]) -> Level:
         on_hit=row.on_hit,
         required=row.required,
         review=row.review,
-        reverify_seconds=None if row.reverify_days is None else row.reverify_days * DAY_SECONDS,
+        reverify_seconds=_seconds(row.reverify_days),
+        expire_seconds=_seconds(row.expire_days),
         attempts=row.attempts,
         wallets_per_person=row.wallets_per_person,
     )
+
+
+def _seconds(days: int | None) -> int | None:
+    return None if days is None else days * DAY_SECONDS
 
 
 def _topic(name: str, topic: str | int, topics: Mapping[str, int]) -> int:

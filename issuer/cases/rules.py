@@ -4,7 +4,7 @@ Evidence is a provider's reading; newer evidence wins, people outrank it, and wh
 as an outcome with a reason and changes nothing.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Literal
 
@@ -67,6 +67,9 @@ REASONS: dict[CaseStatus, list[str]] = {
 
 # Cases that may still move without anybody's webhook: the sweep reads them again.
 OPEN = frozenset({S.CREATED, S.STARTED, S.SUBMITTED, S.IN_REVIEW})
+
+# Where a person has not finished. Behind it somebody else has to act, however long that takes.
+UNFINISHED = frozenset({S.CREATED, S.STARTED})
 
 # An attempt that is used up without an approval. A case that was given up or ran out of time took nobody's decision.
 UNSUCCESSFUL = frozenset({S.DECLINED, S.FAILED, S.REVOKED})
@@ -163,6 +166,18 @@ def weigh(
     if target not in MOVES[case.status]:
         return Verdict(outcome="not_a_move", hits=found, doubts=doubts)
     return Verdict(outcome="moved", target=target, hits=found, doubts=doubts)
+
+
+def is_overdue(
+    status: CaseStatus, created_at: datetime, evidence_at: datetime | None, expire_seconds: int | None, now: datetime
+) -> bool:
+    """Has a check stood unfinished for too long? Not every provider has a clock of its own that says so.
+
+    Counted from the provider's last word, so that one who comes back to a check is given the time again.
+    """
+    if status not in UNFINISHED or expire_seconds is None:
+        return False
+    return max(filter(None, (created_at, evidence_at))) + timedelta(seconds=expire_seconds) <= now
 
 
 def _doubts(case: Standing, reading: Reading, required: frozenset[str]) -> tuple[str, ...]:

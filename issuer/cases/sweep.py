@@ -41,10 +41,13 @@ async def case_of_check(session: AsyncSession, provider: str, environment: str, 
 
 
 async def silent_cases(session: AsyncSession, *, now: datetime, limit: int) -> list[Case]:
-    """Cases that nobody told us about for a while and whose check could have moved: open ones, and approvals."""
+    """Cases that nobody told us about for a while and whose check could have moved: open ones, and approvals.
+
+    Those whose check was never opened, too: their clock runs.
+    """
     statement = (
         sa.select(Case)
-        .where(Case.status.in_(OPEN | {CaseStatus.APPROVED}), Case.next_check_at <= now, Case.check_ref.is_not(None))
+        .where(Case.status.in_(OPEN | {CaseStatus.APPROVED}), Case.next_check_at <= now)
         .order_by(Case.next_check_at)
         .limit(limit)
     )

@@ -131,7 +131,7 @@ class CaseWorker:
             await self._queue_missing_claims(case_id)
         for case in silent:
             if case.id not in unclaimed:
-                await self._read_silent(case)
+                await (self._read_silent(case) if case.check_ref is not None else self._look_at_clock(case.id))
 
     async def _apply(
         self,
@@ -155,6 +155,7 @@ class CaseWorker:
             issuance=self._issuance,
             identities=identities,
         )
+        evidence.expire_if_overdue(session, case, now)
         case.next_check_at = now + await self._wait(session, case)
         if verdict.outcome in ALARMING:
             log.warning("reading_not_applied", case_id=case_id, reason=verdict.outcome)
@@ -202,6 +203,16 @@ class CaseWorker:
                 again = await evidence.locked_case(session, case.id)
                 assert again is not None
                 again.next_check_at = self._clock() + self._silent
+
+    async def _look_at_clock(self, case_id: str) -> None:
+        """Of a case whose check was never opened there is nobody to ask."""
+        async with self._db.write() as session:
+            case = await evidence.locked_case(session, case_id)
+            assert case is not None
+            now = self._clock()
+            if case.check_ref is None:
+                evidence.expire_if_overdue(session, case, now)
+            case.next_check_at = now + self._silent
 
     async def _settle(self, event_id: str, outcome: str, case_id: str | None = None) -> None:
         async with self._db.write() as session:

@@ -8,7 +8,7 @@ import pytest
 
 from issuer.cases.evidence import policy_of
 from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
-from issuer.cases.tables import Decision
+from issuer.cases.tables import Case, Decision
 from issuer.claims.rules import ClaimStatus
 from issuer.history import History
 from issuer.providers.protocol import CheckOutcome, Outcome, Part
@@ -127,3 +127,41 @@ async def test_a_decision_that_is_too_old_signs_nothing(engine: Engine, basic: L
     (claim,) = await engine.claims_of(case)
     assert (claim.status, claim.detail) == (ClaimStatus.FAILED, "reverification_due")
     assert await engine.sent() == before
+
+
+async def due(engine: Engine, case: Case, age: timedelta, **more: object) -> None:
+    """The sweep will look at it, and it was opened so long ago."""
+    async with engine.db.write() as session:
+        row = await session.get(Case, case.id)
+        assert row is not None
+        row.created_at -= age
+        row.next_check_at = datetime.now(UTC) - timedelta(seconds=1)
+        for name, value in more.items():
+            setattr(row, name, value)
+
+
+async def test_an_unfinished_check_runs_out_once_the_provider_has_been_asked(engine: Engine, basic: Level) -> None:
+    change(basic, expire_seconds=86_400)
+    long_ago = datetime.now(UTC) - timedelta(days=2)
+    left, finished, young = [await engine.open_case() for _ in range(3)]
+    engine.persona.says(left, Outcome.STARTED, at=long_ago)
+    engine.persona.says(finished, Outcome.APPROVED, at=long_ago)  # and its webhook was lost
+    engine.persona.says(young, Outcome.STARTED)
+    for case in (left, finished, young):
+        await due(engine, case, timedelta(days=2))
+    await engine.cases.sweep()
+    assert [(await engine.case(case)).status for case in (left, finished, young)] == ["expired", "approved", "started"]
+    assert (await engine.case(left)).reasons == ["check_expired"]
+    assert [row.cause for row in await engine.rows(History) if row.target == "expired"] == ["clock"]
+    await engine.ring(left, Outcome.APPROVED)
+    assert (await engine.case(left)).status == "approved", "it was finished after all"
+
+
+async def test_a_case_whose_check_was_never_opened_runs_out_too(engine: Engine, basic: Level) -> None:
+    change(basic, expire_seconds=86_400)
+    old, new = await engine.open_case(), await engine.open_case()
+    await due(engine, old, timedelta(days=2), check_ref=None)
+    await due(engine, new, timedelta(0), check_ref=None)
+    await engine.cases.sweep()
+    assert [(await engine.case(case)).status for case in (old, new)] == ["expired", "created"]
+    assert engine.persona.fetches == 0

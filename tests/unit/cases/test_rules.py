@@ -243,3 +243,30 @@ def test_nothing_is_approved_while_a_required_verification_has_not_passed(
     found = parts(government_id=CheckOutcome.PASSED, selfie=selfie)
     verdict = weigh(standing(status), reading(outcome, parts=found), "ignore", REQUIRED)
     assert verdict.target is not CaseStatus.APPROVED
+
+
+# ---- the expiry clock ----------------------------------------------------------------------------------------
+
+DAY = timedelta(days=1)
+
+
+def overdue(status: CaseStatus, after: timedelta, evidence_at: datetime | None = None, days: int | None = 30) -> bool:
+    return rules.is_overdue(status, T0, evidence_at, None if days is None else days * 86_400, T0 + after)
+
+
+def test_an_unfinished_check_runs_out_at_its_day_and_not_before() -> None:
+    assert not overdue(CaseStatus.STARTED, 30 * DAY - timedelta(seconds=1))
+    assert overdue(CaseStatus.STARTED, 30 * DAY)
+
+
+def test_whoever_comes_back_is_given_the_time_again() -> None:
+    assert not overdue(CaseStatus.STARTED, 40 * DAY, evidence_at=T0 + 20 * DAY)
+    assert overdue(CaseStatus.STARTED, 50 * DAY, evidence_at=T0 + 20 * DAY)
+
+
+@given(status=st.sampled_from(CaseStatus), days=st.integers(0, 10_000))
+def test_the_clock_ends_only_what_a_person_has_not_finished(status: CaseStatus, days: int) -> None:
+    if overdue(status, days * DAY):
+        assert status in {CaseStatus.CREATED, CaseStatus.STARTED}
+        assert CaseStatus.EXPIRED in rules.MOVES[status]
+    assert not overdue(status, days * DAY, days=None)
