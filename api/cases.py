@@ -32,7 +32,7 @@ from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.chain.rules import is_local
 from issuer.claims import store as claims
-from issuer.errors import LevelNotSetUp, NoticeNotAccepted, WalletNotProved
+from issuer.errors import ChainOutOfReach, LevelNotSetUp, NoticeNotAccepted, WalletNotProved
 from issuer.providers.protocol import Session
 from issuer.settings import ApiSettings
 
@@ -180,6 +180,10 @@ def _checked(data: CreateCase, services: Services, caller: Caller) -> NewCase:
     way = services.way(asked, chain_ids, inputs.country(data.country))
     if way is None:
         raise LevelNotSetUp(f"level {asked.name} has no template here; name one in the file of CLAIMWRIGHT_LEVELS_FILE")
+    away = [one for one in chain_ids if not settings.firewall.lets(way.environment, one)]
+    if away:
+        listed = ", ".join(map(str, away))
+        raise ChainOutOfReach(f"what {way.provider} {way.environment} says reaches no chain of this kind: {listed}")
     new = NewCase(
         tenant_id=caller.tenant_id,
         level=asked.name,

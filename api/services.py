@@ -7,7 +7,7 @@ from datetime import datetime
 from api.keys import KeyCache
 from issuer.cases.levels import Level
 from issuer.cases.opening import Opener
-from issuer.chain.rules import is_local
+from issuer.chain.rules import is_live
 from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.inbox.writer import InboxWriter
@@ -48,8 +48,8 @@ class Services:
 
     def way(self, level: Level, chain_ids: Sequence[int], country: str | None = None) -> registry.Way | None:
         """Where a check at `level` is opened for claims on these chains. None: the level is not set up here."""
-        local = all(map(is_local, chain_ids))
-        return registry.way(self.settings, level, local=local, country=country, out=self.out())
+        live = any(map(is_live, chain_ids))
+        return registry.way(self.settings, level, live=live, country=country, out=self.out())
 
     def out(self) -> set[tuple[str, str]]:
         """The providers that did not answer lately, and are left alone for a while."""

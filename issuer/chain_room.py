@@ -25,6 +25,7 @@ from issuer.claims.issue import Contracts, Issues
 from issuer.claims.queueing import Issuance
 from issuer.claims.renewal import Renewals
 from issuer.claims.revoke import Revocations
+from issuer.claims.rules import Firewall
 from issuer.claims.settle import ClaimSettlement
 from issuer.claims.witness import Witness
 from issuer.claims.work import ClaimWorker
@@ -54,6 +55,7 @@ class Shared(msgspec.Struct, frozen=True, kw_only=True):
     decision_keys: KeyRing
     data_keys: KeyRing
     hosted_levels: frozenset[str]
+    firewall: Firewall
     batch_size: int
     stop: asyncio.Event
 
@@ -108,6 +110,7 @@ class ChainRoom:
             claim_issuers={self.chain_id: self.at.claim_issuer},
             data_keys=shared.data_keys,
             hosted_levels=shared.hosted_levels,
+            firewall=shared.firewall,
         )
         self._renewals = Renewals(shared.db, self.issuance, chain_id=self.chain_id, decision_keys=shared.decision_keys)
         self._offers = Offers(
@@ -173,6 +176,7 @@ class ChainRoom:
             self.at,
             decision_keys=shared.decision_keys,
             data_keys=shared.data_keys,
+            firewall=shared.firewall,
             batch_size=shared.batch_size,
         )
 

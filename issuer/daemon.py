@@ -51,6 +51,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         decision_keys=KeyRing.parse("CLAIMWRIGHT_DECISION_KEYS", settings.decision_keys),
         data_keys=KeyRing.parse("CLAIMWRIGHT_DATA_KEYS", settings.data_keys),
         hosted_levels=_hosted_levels(settings),
+        firewall=settings.firewall,
         batch_size=settings.batch_size,
         stop=stop,
     )
@@ -64,6 +65,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             claim_issuers={room.chain_id: room.at.claim_issuer for room in rooms},
             data_keys=shared.data_keys,
             hosted_levels=shared.hosted_levels,
+            firewall=shared.firewall,
         )
         cases = CaseWorker(
             db,

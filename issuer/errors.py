@@ -8,6 +8,7 @@
     │   ├── IllegalMove           a state machine refuses the move
     │   ├── IdempotencyMismatch   the same Idempotency-Key with another request
     │   ├── LevelNotSetUp         no template at the provider for a check at this level
+    │   ├── ChainOutOfReach       a sandbox's decision for a live chain, or production's for a test network
     │   ├── WalletNotProved       a live chain needs proof that the caller owns the wallet
     │   ├── SubjectRestricted     erasure was asked for: nothing is opened or issued any more
     │   ├── AttemptsSpent         the level allows no further attempt until an operator resets them
@@ -93,6 +94,10 @@ class IdempotencyMismatch(Conflict):
 
 class LevelNotSetUp(Conflict):
     code = "level-not-set-up"
+
+
+class ChainOutOfReach(Conflict):
+    code = "chain-out-of-reach"
 
 
 class WalletNotProved(Conflict):

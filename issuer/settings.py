@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from issuer import crashpoint
+from issuer.claims.rules import Firewall
 from issuer.errors import SettingsError
 from issuer.providers import vendors
 from issuer.providers.vendors import VENDORS, ProviderSettings
@@ -44,11 +45,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     provider_names: str = msgspec.field(name=vendors.PROVIDERS, default="persona")
     levels_file: str = msgspec.field(name="CLAIMWRIGHT_LEVELS_FILE", default="")
     silent_seconds: Positive = msgspec.field(name="CLAIMWRIGHT_SILENT_SECONDS", default=600)
+    production_to_test: Annotated[str, Meta(pattern="^(yes|no)$")] = msgspec.field(
+        name="CLAIMWRIGHT_PRODUCTION_TO_TEST_CHAINS", default="no"
+    )
     checks_per_day: Positive | None = msgspec.field(name="CLAIMWRIGHT_CHECKS_PER_DAY", default=None)
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = msgspec.field(
         name="CLAIMWRIGHT_LOG_LEVEL", default="info"
     )
     providers: tuple[ProviderSettings, ...] = msgspec.field(name="providers", default=())  # filled in by `load`
+
+    @property
+    def firewall(self) -> Firewall:
+        return Firewall(production_to_test=self.production_to_test == "yes")
 
 
 class ApiSettings(Settings, frozen=True, kw_only=True):

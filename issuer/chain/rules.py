@@ -8,6 +8,24 @@ import msgspec
 from issuer.errors import IllegalMove
 
 LOCAL_CHAIN_IDS = frozenset({31337})
+# Public test networks, by https://chainlist.org. What is not here is live: a mistake of ours must not lower a guard.
+TEST_CHAIN_IDS = frozenset(
+    {
+        97,  # BNB Smart Chain testnet
+        300,  # zkSync Sepolia
+        10200,  # Gnosis Chiado
+        17000,  # Holesky
+        43113,  # Avalanche Fuji
+        59141,  # Linea Sepolia
+        80002,  # Polygon Amoy
+        84532,  # Base Sepolia
+        421614,  # Arbitrum Sepolia
+        534351,  # Scroll Sepolia
+        560048,  # Hoodi
+        11155111,  # Sepolia
+        11155420,  # OP Sepolia
+    }
+)
 GWEI = 10**9
 SHARDS = 2**15  # a claim's shard fits in a small integer
 
@@ -99,8 +117,13 @@ ALL = Share()
 
 
 def is_local(chain_id: int) -> bool:
-    """Local development chains. Every other chain id, known or not, is live."""
+    """Local development chains."""
     return chain_id in LOCAL_CHAIN_IDS
+
+
+def is_live(chain_id: int) -> bool:
+    """Claims there are believed by contracts that hold money. Unknown ids are live, and forks under a known id."""
+    return chain_id not in LOCAL_CHAIN_IDS | TEST_CHAIN_IDS
 
 
 class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):

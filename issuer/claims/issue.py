@@ -22,8 +22,7 @@ from issuer.chain.store import InFlight
 from issuer.chain.tables import Transaction
 from issuer.claims import foreign, rules, store, succession
 from issuer.claims.batches import WAVE, Prepared, leaving, next_wave
-from issuer.claims.queueing import may_reach
-from issuer.claims.rules import ClaimStatus, Word
+from issuer.claims.rules import ClaimStatus, Firewall, Word
 from issuer.claims.settle import ISSUE, backoff
 from issuer.claims.signing import ClaimSigning
 from issuer.claims.tables import Claim
@@ -56,6 +55,7 @@ class Issues:
         *,
         decision_keys: KeyRing,
         data_keys: KeyRing,
+        firewall: Firewall = Firewall(),  # noqa: B008 - frozen
         batch_size: int = 200,
         clock: Callable[[], datetime] = clock_now,
     ) -> None:
@@ -67,6 +67,7 @@ class Issues:
         )
         self._at = contracts_at
         self._decision_keys = decision_keys
+        self._firewall = firewall
         self._batch_size = batch_size
         self._wave = WAVE
         self._clock = clock
@@ -133,7 +134,7 @@ class Issues:
             and int(claim.topic) in policy.topics
             and claim.validity_seconds == policy.validity_seconds
             and claim.chain_id in case.chain_ids
-            and may_reach(case.environment, claim.chain_id)
+            and self._firewall.lets(case.environment, claim.chain_id)
             and _is_asked_for(case, claim.chain_id)
             and claim.onchain_id == "0x" + rules.onchain_id(self._at.claim_issuer, int(claim.topic)).hex()
         )

@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import history
 from issuer.cases.levels import Policy
 from issuer.cases.tables import Case, Decision
-from issuer.chain.rules import is_local
 from issuer.claims import rules, store
-from issuer.claims.rules import ClaimStatus
+from issuer.claims.rules import ClaimStatus, Firewall
 from issuer.claims.tables import Claim
 from issuer.ids import new_id
 from issuer.secrets import KeyRing
@@ -22,19 +21,18 @@ SALT_BYTES = 32
 
 
 class Issuance(msgspec.Struct, frozen=True, kw_only=True):
-    """What new claims are made with: the ClaimIssuer of each chain, the keys that seal salts, the levels to host."""
+    """What new claims are made with: the ClaimIssuer of each chain, the keys that seal salts, the levels to host.
+
+    `firewall`: where they may go at all.
+    """
 
     claim_issuers: Mapping[int, str]
     data_keys: KeyRing
     hosted_levels: frozenset[str] = frozenset()
+    firewall: Firewall = Firewall()
 
     def form_of(self, policy: Policy) -> str:
         return rules.HOSTED if policy.level in self.hosted_levels else policy.form
-
-
-def may_reach(environment: str, chain_id: int) -> bool:
-    """A sandbox decision never reaches a live chain, and an unknown chain id is live."""
-    return environment == "production" or is_local(chain_id)
 
 
 async def missing_chains(session: AsyncSession, case: Case, decision: Decision, issuance: Issuance) -> set[int]:
@@ -43,7 +41,7 @@ async def missing_chains(session: AsyncSession, case: Case, decision: Decision, 
     Chains that are unknown here or out of the case's reach are not missed.
     """
     wanted = {chain_id for chain_id in case.chain_ids if chain_id in issuance.claim_issuers}
-    reached = {chain_id for chain_id in wanted if may_reach(case.environment, chain_id)}
+    reached = {chain_id for chain_id in wanted if issuance.firewall.lets(case.environment, chain_id)}
     return reached - await store.chains_of(session, decision.id)
 
 
@@ -63,7 +61,7 @@ async def queue_claims(
     """
     queued = []
     for chain_id in case.chain_ids:
-        if chain_id not in identities or not may_reach(case.environment, chain_id):
+        if chain_id not in identities or not issuance.firewall.lets(case.environment, chain_id):
             continue
         identity = case.identity or identities[chain_id]
         for topic in policy.topics:

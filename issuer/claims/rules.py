@@ -11,6 +11,7 @@ import msgspec
 from eth_utils.crypto import keccak
 
 from issuer.chain import encoding
+from issuer.chain.rules import is_live
 from issuer.errors import IllegalMove
 
 WORD_LAYOUT = 1
@@ -114,6 +115,20 @@ def replaces(until: datetime | None, environment: str, older_until: datetime | N
     if older_environment == PRODUCTION and environment != PRODUCTION:
         return False
     return until is None or (older_until is not None and until >= older_until)
+
+
+class Firewall(msgspec.Struct, frozen=True, kw_only=True):
+    """Which decisions may become claims where: what a sandbox said never on a live chain.
+
+    What production said is about people, and belongs on no test network, unless `production_to_test` for a rehearsal.
+    """
+
+    production_to_test: bool = False
+
+    def lets(self, environment: str, chain_id: int) -> bool:
+        if is_live(chain_id):
+            return environment == PRODUCTION
+        return environment != PRODUCTION or self.production_to_test
 
 
 def expires_at(issued_at: int, validity_seconds: int, supported_until: datetime | None) -> int:

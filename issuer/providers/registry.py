@@ -53,15 +53,15 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def way(
-    settings: Settings, level: Level, *, local: bool, country: str | None = None, out: Collection[Key] = ()
+    settings: Settings, level: Level, *, live: bool, country: str | None = None, out: Collection[Key] = ()
 ) -> Way | None:
     """Where a new case's check at `level` is opened: at the first provider, of the level's for the country, of the
     level's or of the settings', that has a template for it and is not `out`. None: the level is not set up here.
 
-    With all of them out it is the first, which may be back by then. With both environments configured, a local chain
-    takes sandbox checks and a live one never does.
+    With all of them out it is the first, which may be back by then. With both environments configured, live chains
+    take production's checks and others the sandbox's.
     """
-    ways = list(_ways(settings, level, SANDBOX if local else PRODUCTION, country))
+    ways = list(_ways(settings, level, PRODUCTION if live else SANDBOX, country))
     return next((one for one in ways if (one.provider, one.environment) not in out), ways[0] if ways else None)
 
 

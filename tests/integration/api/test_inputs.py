@@ -134,8 +134,8 @@ async def test_in_production_loopback_is_not_https_either(store_url: str) -> Non
 
 
 async def test_cases_take_the_configured_chains_each_once(store_url: str) -> None:
-    async with run_api(store_url, CLAIMWRIGHT_CHAIN_ID="31337 1") as api:
-        for asked in (None, [1], [31337, 1]):
+    async with run_api(store_url, CLAIMWRIGHT_CHAIN_ID="31337 11155111") as api:
+        for asked in (None, [11155111], [31337, 11155111]):
             more = {} if asked is None else {"chain_ids": asked}
             answer = await api.client.post("/v1/cases", json=BODY | more)
             assert answer.json()["type"] == "urn:claimwright:problem:wallet-not-proved", asked
@@ -146,8 +146,8 @@ async def test_cases_take_the_configured_chains_each_once(store_url: str) -> Non
         assert case.chain_ids == [31337]
 
 
-async def test_a_live_chain_wants_the_owner_to_sign_first(store_url: str) -> None:
-    async with run_api(store_url, CLAIMWRIGHT_CHAIN_ID="1") as api:
+async def test_a_public_chain_wants_the_owner_to_sign_first(store_url: str) -> None:
+    async with run_api(store_url, CLAIMWRIGHT_CHAIN_ID="11155111") as api:
         answer = await api.client.post("/v1/cases", json=BODY)
         assert answer.status_code == 409
         assert answer.json()["type"] == "urn:claimwright:problem:wallet-not-proved"

@@ -1,6 +1,7 @@
 """The owner of a wallet signs before a case on a live chain, and each signature opens one case."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,11 +11,20 @@ from eth_account.messages import encode_defunct
 from issuer.cases.challenges import WalletChallenge
 from issuer.cases.tables import Case
 from issuer.claims.issue import _is_asked_for
+from tests.fakes import FakeProvider
 from tests.integration.api.conftest import Api, run_api
 
 OWNER, OTHER = (Account.from_key("0x" + byte * 32) for byte in ("11", "22"))
-LIVE = {"CLAIMWRIGHT_CHAIN_ID": "1 137"}
 ASK = {"level": "basic", "domain": "dapp.example"}
+
+
+def live() -> dict[str, Any]:
+    """Two live chains, and what may reach them."""
+    return {
+        "CLAIMWRIGHT_CHAIN_ID": "1 137",
+        "PERSONA_ENVIRONMENT": "production",
+        "provider": FakeProvider("production"),
+    }
 
 
 async def challenge(api: Api, wallet: str = OWNER.address, **more: object) -> dict:
@@ -42,7 +52,7 @@ async def refused(api: Api, asked: dict[str, object]) -> str:
 
 
 async def test_the_owners_signature_opens_one_case(store_url: str) -> None:
-    async with run_api(store_url, **LIVE) as api:
+    async with run_api(store_url, **live()) as api:
         message = (await challenge(api))["message"]
         assert message.startswith("dapp.example wants you to sign in")
         assert "chain 1, 137." in message
@@ -58,7 +68,7 @@ async def test_the_owners_signature_opens_one_case(store_url: str) -> None:
 
 
 async def test_a_repeat_with_its_idempotency_key_finds_the_case(store_url: str) -> None:
-    async with run_api(store_url, **LIVE) as api:
+    async with run_api(store_url, **live()) as api:
         asked, header = body(proof((await challenge(api))["message"])), {"Idempotency-Key": "signup-1"}
         first = await api.client.post("/v1/cases", json=asked, headers=header)
         second = await api.client.post("/v1/cases", json=asked, headers=header)
@@ -67,7 +77,7 @@ async def test_a_repeat_with_its_idempotency_key_finds_the_case(store_url: str) 
 
 
 async def test_what_the_owner_did_not_sign_is_refused(store_url: str) -> None:
-    async with run_api(store_url, **LIVE) as api:
+    async with run_api(store_url, **live()) as api:
         message = (await challenge(api, chain_ids=[1]))["message"]
         assert "/challenge" in await refused(api, body(None))
         assert "another wallet, level or chain" in await refused(api, body(proof(message, OTHER)))
@@ -84,7 +94,7 @@ async def test_what_the_owner_did_not_sign_is_refused(store_url: str) -> None:
 
 async def test_a_challenge_ends(store_url: str) -> None:
     now = [datetime(2026, 11, 25, 12, tzinfo=UTC)]
-    async with run_api(store_url, clock=lambda: now[0], **LIVE) as api:
+    async with run_api(store_url, clock=lambda: now[0], **live()) as api:
         made = await challenge(api)
         now[0] += timedelta(minutes=15)
         assert "has ended" in await refused(api, body(proof(made["message"])))
@@ -95,7 +105,7 @@ async def test_a_challenge_ends(store_url: str) -> None:
 
 
 async def test_a_challenge_is_its_tenants(store_url: str) -> None:
-    async with run_api(store_url, **LIVE) as api:
+    async with run_api(store_url, **live()) as api:
         message = (await challenge(api))["message"]
         theirs = await api.key("cases:write", tenant_id="other")
         answer = await api.client.post("/v1/cases", json=body(proof(message)), headers=theirs)
@@ -130,3 +140,24 @@ async def test_a_wallet_shows_only_hosts_of_ours(store_url: str) -> None:
         for domain, status in (("dapp.example", 201), ("dapp.example:8443", 201), ("evil.example", 400)):
             answer = await api.client.post(f"/v1/subjects/{OWNER.address}/challenge", json=ASK | {"domain": domain})
             assert answer.status_code == status, domain
+
+
+@pytest.mark.parametrize(
+    ("environment", "chains", "away"),
+    [("sandbox", "31337 1", [1]), ("sandbox", "424242", [424242]), ("production", "1 11155111", [11155111])],
+)
+async def test_a_case_for_a_chain_that_its_check_does_not_reach_is_refused_at_once(
+    store_url: str, environment: str, chains: str, away: list[int]
+) -> None:
+    more = {"CLAIMWRIGHT_CHAIN_ID": chains, "PERSONA_ENVIRONMENT": environment}
+    async with run_api(store_url, provider=FakeProvider(environment), **more) as api:
+        answer = await api.client.post("/v1/cases", json=body(None))
+        assert (answer.status_code, answer.json()["type"]) == (409, "urn:claimwright:problem:chain-out-of-reach")
+        assert answer.json()["detail"].endswith(f": {', '.join(map(str, away))}")
+        assert api.provider.started == []
+
+
+async def test_production_reaches_a_local_chain_for_a_rehearsal_that_was_asked_for(store_url: str) -> None:
+    more = {"PERSONA_ENVIRONMENT": "production", "CLAIMWRIGHT_PRODUCTION_TO_TEST_CHAINS": "yes"}
+    async with run_api(store_url, provider=FakeProvider("production"), **more) as api:
+        assert (await api.client.post("/v1/cases", json=body(None))).status_code == 201

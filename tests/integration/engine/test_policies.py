@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from issuer.cases.evidence import policy_of
+from issuer.cases.evidence import DECISION_MAC, decision_message, policy_of
 from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
 from issuer.cases.tables import Case, Decision
 from issuer.claims.rules import ClaimStatus
@@ -165,3 +165,21 @@ async def test_a_case_whose_check_was_never_opened_runs_out_too(engine: Engine, 
     await engine.cases.sweep()
     assert [(await engine.case(case)).status for case in (old, new)] == ["expired", "created"]
     assert engine.persona.fetches == 0
+
+
+async def test_a_production_decision_becomes_no_claim_on_a_local_chain(engine: Engine, basic: Level) -> None:
+    """Whoever changes the tables cannot pass the firewall either: it is asked again when a claim is signed."""
+    case = await engine.open_case()
+    await engine.ring(case, Outcome.APPROVED)
+    before = await engine.sent()
+    async with engine.db.write() as session:
+        row, decision = await session.get(Case, case.id), (await engine.rows(Decision))[0]
+        assert row is not None
+        row.environment = "production"
+        stored = await session.get(Decision, decision.id)
+        assert stored is not None
+        stored.mac = engine.decision_keys.mac(DECISION_MAC, decision_message(row, stored))
+    await engine.pump()
+    (claim,) = await engine.claims_of(case)
+    assert (claim.status, claim.detail) == (ClaimStatus.FAILED, "decision_not_proved")
+    assert await engine.sent() == before

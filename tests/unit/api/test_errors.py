@@ -13,7 +13,8 @@ KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issu
 EXPECTED = {
     "InvalidInput": 400, "NotAuthenticated": 401, "WebhookRefused": 401, "NotAllowed": 403, "NotFound": 404,
     "Conflict": 409, "IdempotencyMismatch": 409, "IllegalMove": 409,
-    "LevelNotSetUp": 409, "WalletNotProved": 409, "SubjectRestricted": 409, "AttemptsSpent": 409, "WalletsSpent": 409,
+    "LevelNotSetUp": 409,
+    "ChainOutOfReach": 409, "WalletNotProved": 409, "SubjectRestricted": 409, "AttemptsSpent": 409, "WalletsSpent": 409,
     "NoticeNotAccepted": 409, "BodyTooLarge": 413, "ProviderError": 502,
     "ProviderRefused": 502, "ProviderNotFound": 502, "ProviderUnavailable": 503, "Changed": 503, "StoreBusy": 503,
     "LaneLost": 503, "BudgetSpent": 503,

@@ -149,7 +149,7 @@ def settings(**changed: str) -> ApiSettings:
 
 def ways(level: Level, **changed: str) -> list[tuple[str, str, str] | None]:
     """For a local chain and for a live one."""
-    found = [registry.way(settings(**changed), level, local=local) for local in (True, False)]
+    found = [registry.way(settings(**changed), level, live=live) for live in (False, True)]
     return [None if one is None else (one.provider, one.environment, one.template) for one in found]
 
 
@@ -178,7 +178,7 @@ def test_the_next_provider_takes_new_cases_while_one_is_out_and_a_country_has_it
     basic = levels.read(text)["basic"]
 
     def way(**more: object) -> str:
-        found = registry.way(settings(), basic, local=True, **more)  # type: ignore[arg-type]
+        found = registry.way(settings(), basic, live=False, **more)  # type: ignore[arg-type]
         assert found is not None
         return found.provider
 

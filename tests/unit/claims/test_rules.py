@@ -10,8 +10,9 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issuer.chain import rules as chain_rules
 from issuer.claims import rules
-from issuer.claims.rules import ClaimStatus, Word, on_failure, on_reversal
+from issuer.claims.rules import ClaimStatus, Firewall, Word, on_failure, on_reversal
 from issuer.errors import IllegalMove
 
 VECTORS = json.loads((Path(__file__).parents[2] / "fixtures" / "claim_vectors.json").read_text())
@@ -162,3 +163,28 @@ def test_a_failed_claim_is_tried_again_a_bounded_number_of_times(status: ClaimSt
     else:
         assert target in rules.MOVES[status]
         assert (target is ClaimStatus.FAILED) is (failures >= rules.MAX_FAILURES)
+
+
+@given(chain_id=st.integers(1, 2**63), production_to_test=st.booleans())
+def test_a_sandbox_decision_reaches_no_chain_that_is_not_known_to_be_harmless(chain_id, production_to_test):
+    harmless = chain_id in chain_rules.LOCAL_CHAIN_IDS | chain_rules.TEST_CHAIN_IDS
+    assert Firewall(production_to_test=production_to_test).lets("sandbox", chain_id) is harmless
+
+
+@pytest.mark.parametrize(
+    ("environment", "chain_id", "reached"),
+    [
+        ("sandbox", 31337, True),
+        ("sandbox", 11155111, True),
+        ("sandbox", 1, False),  # a fork of mainnet under its id as well
+        ("sandbox", 424242, False),  # nobody knows it
+        ("production", 1, True),
+        ("production", 424242, True),
+        ("production", 31337, False),
+        ("production", 11155111, False),
+    ],
+)
+def test_what_each_environment_reaches(environment, chain_id, reached):
+    assert Firewall().lets(environment, chain_id) is reached
+    rehearsal = Firewall(production_to_test=True).lets(environment, chain_id)
+    assert rehearsal is (reached or environment == "production")
