@@ -39,6 +39,6 @@ class Pace:
         """Seconds until this call may leave; each call takes a slot of its own."""
         if self._interval == 0.0 or now >= self._until:
             return 0.0
-        start = min(max(now, self._next), now + LONGEST)
-        self._next = start + self._interval
-        return start - now
+        waited = min(max(0.0, self._next - now), LONGEST)
+        self._next = now + waited + self._interval
+        return waited
