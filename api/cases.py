@@ -150,10 +150,17 @@ async def list_case_claims(
 
 @post("/cases/{case_id:str}/resume", summary="A new way into the check", status_code=200, opt={SCOPE: "cases:write"})
 async def resume_case(
-    case_id: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
+    case_id: FromPath[str],
+    services: NamedDependency[Services],
+    caller: NamedDependency[Caller],
+    one_time_link: FromQuery[bool] = False,
 ) -> Response[CaseView]:
-    """A fresh session; also opens the check of a case whose start failed. 409 for a case that is decided or over."""
-    return await _answer(services, await services.opener.resume(inputs.row_id(case_id), caller.tenant_id), 200)
+    """A fresh session; also opens the check of a case whose start failed. 409 for a case that is decided or over.
+
+    With `one_time_link` the `url` opens once and may be mailed; there is no `token` then.
+    """
+    opened = await services.opener.resume(inputs.row_id(case_id), caller.tenant_id, link=one_time_link)
+    return await _answer(services, opened, 200)
 
 
 @post("/cases/{case_id:str}/expire", summary="Close the check", status_code=202, opt={SCOPE: "cases:write"})

@@ -193,7 +193,11 @@ class ListedChains(msgspec.Struct, frozen=True, kw_only=True):
     chain_ids: tuple[Positive, ...] = msgspec.field(name=_CHAIN_ID)
 
 
-class RetentionSettings(Settings, frozen=True, kw_only=True):
+class ProviderAccess(Settings, frozen=True, kw_only=True):
+    """Commands that speak to providers, and see neither webhook secrets nor chain keys."""
+
+
+class RetentionSettings(ProviderAccess, frozen=True, kw_only=True):
     """`claimwright retention` and `subject erase`."""
 
     retention_days: Annotated[int, Meta(ge=0)] = msgspec.field(name="CLAIMWRIGHT_RETENTION_DAYS", default=1827)

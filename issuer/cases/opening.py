@@ -126,9 +126,10 @@ class Opener:
             case = await self._insert(new, request)  # which now finds the winner's
         return await self._enter(case.id, case.tenant_id, new.prefill, resuming=False)
 
-    async def resume(self, case_id: str, tenant_id: str) -> Opened:
+    async def resume(self, case_id: str, tenant_id: str, *, link: bool = False) -> Opened:
         """A new way into an open or expired case; opens the check that an earlier failure left unmade.
 
+        `link`: one that can be mailed, where the provider makes such: it opens once and carries no session token.
         Raises `NotFound`, and `IllegalMove` for a case that is decided or over.
         """
         async with self._db.read() as session:
@@ -136,7 +137,7 @@ class Opener:
         if case.status not in RESUMABLE:
             raise IllegalMove("case", case.status, CaseStatus.STARTED)
         # The first request may have carried a prefill that is not kept, so the same key may stand for other words.
-        return await self._enter(case_id, tenant_id, None, resuming=True)
+        return await self._enter(case_id, tenant_id, None, resuming=True, link=link)
 
     async def expire(self, case_id: str, tenant_id: str) -> Case:
         """Ask the provider to close the check; the case moves when the provider says so. Raises `ProviderError`s."""
@@ -274,7 +275,13 @@ class Opener:
             )
 
     async def _enter(
-        self, case_id: str, tenant_id: str, prefill: Mapping[str, object] | None, *, resuming: bool
+        self,
+        case_id: str,
+        tenant_id: str,
+        prefill: Mapping[str, object] | None,
+        *,
+        resuming: bool,
+        link: bool = False,
     ) -> Opened:
         """One caller at a time for each case; between processes the provider's idempotency key does the same."""
         lock = self._locks.setdefault(case_id, asyncio.Lock())
@@ -284,19 +291,20 @@ class Opener:
                 case = await store.get(session, case_id, tenant_id)
             try:
                 if case.check_ref is not None:
-                    return Opened(case=case, session=await self._session_of(case, resuming=resuming))
+                    return Opened(case=case, session=await self._session_of(case, resuming=resuming, link=link))
                 if waited:  # whoever was before us has failed just now; a queue of us would only fail for longer
                     raise ProviderUnavailable("another request for this case has just failed")
                 return await self._start(case, prefill, look=resuming)
             except ProviderError as failure:
                 return Opened(case=case, failure=failure)
 
-    async def _session_of(self, case: Case, *, resuming: bool) -> Session | None:
+    async def _session_of(self, case: Case, *, resuming: bool, link: bool) -> Session | None:
         """None for a case that nobody needs to enter any more, which a repeated request may find and a resume not."""
         if case.status not in RESUMABLE or case.check_ref is None:
             return None
         try:
-            return await self._provider(case).resume(case.check_ref)
+            provider = self._provider(case)
+            return await (provider.one_time_link if link else provider.resume)(case.check_ref)
         except ProviderRefused:
             if resuming:
                 raise

@@ -1,7 +1,8 @@
 """`claimwright case`."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing as closing
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import click
@@ -10,7 +11,10 @@ import msgspec
 from issuer import history
 from issuer.audit import bundle
 from issuer.audit.rules import AuditKey
+from issuer.cases import levels
 from issuer.cases import store as cases
+from issuer.cases.opening import Opener
+from issuer.cases.reasons import Audience
 from issuer.cases.rules import SUMMARIES, CaseStatus
 from issuer.cases.tables import Case, Check
 from issuer.claims import store as claims
@@ -19,13 +23,14 @@ from issuer.commands.claim import claim_row
 from issuer.commands.common import as_json, limited, run, settings, show, show_one, store
 from issuer.commands.operator import signer_here
 from issuer.ids import new_id
+from issuer.providers import registry
 from issuer.queue.open import open_queue
 from issuer.queue.port import RULING
 from issuer.reviews import store as reviews
 from issuer.reviews.rules import PROPOSE, SECOND, Act, RulingStatus, Terms
 from issuer.reviews.tables import Ruling
 from issuer.secrets import KeyRing
-from issuer.settings import AuditSettings
+from issuer.settings import AuditSettings, ProviderAccess
 from issuer.subjects import stats
 
 TENANT = "default"
@@ -99,7 +104,7 @@ def failures(days: int, as_json: bool) -> None:
 
     async def read() -> stats.Report:
         async with store() as db, db.read() as session:
-            return await stats.of_period(session, TENANT, until - timedelta(days=days), until)
+            return await stats.of_period(session, TENANT, until - timedelta(days=days), until, Audience.COMPLIANCE)
 
     report = run(read())
     if as_json:
@@ -108,6 +113,69 @@ def failures(days: int, as_json: bool) -> None:
     for line in stats.chart(report):
         click.echo(line)
     show([msgspec.structs.asdict(loss) for loss in report.losses], as_json=False, empty="nobody was lost")
+    for rows in (report.reasons, report.checks or []):
+        if rows:
+            click.echo()
+            show([msgspec.structs.asdict(one) for one in rows], as_json=False, empty="")
+
+
+@case.command()
+@click.argument("case_id")
+@click.option("--link", is_flag=True, help="One that opens once and may be mailed, where the provider makes such.")
+@as_json
+def resume(case_id: str, link: bool, as_json: bool) -> None:
+    """A new way into CASE_ID, which is open or expired. Whoever has the address is the applicant: it is shown once."""
+
+    async def enter() -> dict[str, object]:
+        async with _opener() as opener:
+            opened = await opener.resume(case_id, TENANT, link=link)
+        if opened.failure is not None:
+            raise opened.failure
+        way_in = opened.session
+        row: dict[str, object] = {"id": opened.case.id, "status": str(opened.case.status)}
+        return row if way_in is None else {**row, "url": way_in.url, "expires_at": way_in.expires_at}
+
+    show_one(run(enter()), as_json=as_json)
+
+
+@case.command()
+@click.argument("case_id")
+@as_json
+def expire(case_id: str, as_json: bool) -> None:
+    """Have the provider close the check of CASE_ID; the case expires when the provider has said so."""
+
+    async def close() -> Case:
+        async with _opener() as opener:
+            return await opener.expire(case_id, TENANT)
+
+    show_one(_row(run(close())), as_json=as_json)
+
+
+@case.command()
+@click.argument("case_id")
+@as_json
+def cancel(case_id: str, as_json: bool) -> None:
+    """Give CASE_ID up: nothing comes of it any more, whatever its provider still says."""
+
+    async def give_up() -> Case:
+        async with _opener() as opener:
+            return await opener.cancel(case_id, TENANT)
+
+    show_one(_row(run(give_up())), as_json=as_json)
+
+
+@asynccontextmanager
+async def _opener() -> AsyncIterator[Opener]:
+    """With the providers of the environment, as the API has them."""
+    here = settings(ProviderAccess)
+    levels.use(here.levels_file)
+    providers = registry.providers(here)
+    try:
+        async with store() as db, closing(open_queue(db)) as jobs:
+            yield Opener(db, jobs, providers, silent_seconds=here.silent_seconds)
+    finally:
+        for one in providers.values():
+            await one.aclose()
 
 
 @case.command()

@@ -21,7 +21,7 @@ from issuer.providers.protocol import Event
 from issuer.providers.vendors import ENVIRONMENTS
 from issuer.queue.open import open_queue
 from issuer.queue.port import INBOX, Queue
-from issuer.settings import RetentionSettings, load
+from issuer.settings import ProviderAccess, load
 
 PAGE = 500
 SINCE = timedelta(days=3)
@@ -132,7 +132,7 @@ async def _behind(
 
 @asynccontextmanager
 async def _persona(environment: str | None) -> AsyncIterator[tuple[str, PersonaSetup]]:
-    listed = [one for one in load(RetentionSettings, os.environ).providers if one.vendor == "persona"]
+    listed = [one for one in load(ProviderAccess, os.environ).providers if one.vendor == "persona"]
     chosen = [one for one in listed if environment in (None, one.environment)]
     if len(chosen) != 1:
         raise SettingsError("PERSONA_ENVIRONMENT", "say with --environment which of the configured ones")

@@ -5,15 +5,19 @@ from datetime import datetime, timedelta
 
 import msgspec
 import sqlalchemy as sa
+from msgspec import UNSET, UnsetType
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.cases import store
+from issuer.cases.reasons import Audience, shown
 from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case
+from issuer.cases.tables import Case, Check
 from issuer.db import EPOCH
 from issuer.history import History
 from issuer.ids import first_id
+from issuer.providers.protocol import CheckOutcome
 
+_CODES = msgspec.json.Decoder(list[str])
 DAY_MICROSECONDS = 86_400_000_000
 LOST = (CaseStatus.DECLINED, CaseStatus.FAILED, CaseStatus.EXPIRED, CaseStatus.CANCELLED, CaseStatus.REVOKED)
 
@@ -40,6 +44,22 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
     count: int
 
 
+class Reasoned(msgspec.Struct, frozen=True, kw_only=True):
+    """How many of the lost cases give this reason code now; one may give several."""
+
+    code: str
+    count: int
+
+
+class FailedCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """How many verifications of lost cases failed for what the provider calls `code`; for compliance alone."""
+
+    provider: str
+    kind: str
+    code: str
+    count: int
+
+
 class Day(msgspec.Struct, frozen=True, kw_only=True):
     """`day` in UTC, `2026-11-26`: how many cases were opened, approved and lost."""
 
@@ -50,14 +70,19 @@ class Day(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of cases between two times. `losses` with the largest first; one case may be lost more than once."""
+    """What became of cases between two times. Lists have the largest first; one case may be lost more than once.
+
+    `checks` is there for compliance alone.
+    """
 
     since: datetime
     until: datetime
     opened: int
     approved: int
     losses: list[Loss]
+    reasons: list[Reasoned]
     days: list[Day]
+    checks: list[FailedCheck] | UnsetType = UNSET
 
 
 async def of_subject(session: AsyncSession, subject_id: str) -> Attempts:
@@ -75,8 +100,13 @@ async def of_subject(session: AsyncSession, subject_id: str) -> Attempts:
     )
 
 
-async def of_period(session: AsyncSession, tenant_id: str, since: datetime, until: datetime) -> Report:
-    """From `since` on and before `until`, by the history: what a case became later changes nothing about it."""
+async def of_period(
+    session: AsyncSession, tenant_id: str, since: datetime, until: datetime, audience: Audience = Audience.DAPP
+) -> Report:
+    """From `since` on and before `until`, by the history: what a case became later changes nothing about it.
+
+    Reason codes are those that the lost cases have now, as far as the audience may read them.
+    """
     within = (
         History.tenant_id == tenant_id,
         History.claim_id.is_(None),
@@ -95,6 +125,7 @@ async def of_period(session: AsyncSession, tenant_id: str, since: datetime, unti
         .where(*within, really, History.target.in_(LOST))
         .group_by(*lost_in)
     )
+    lost = sa.select(History.case_id).where(*within, really, History.target.in_(LOST))
     by_day: dict[int, Counter[str]] = defaultdict(Counter)
     for number, target, count in moves:
         by_day[number][target] += count
@@ -105,8 +136,37 @@ async def of_period(session: AsyncSession, tenant_id: str, since: datetime, unti
         opened=sum(one.opened for one in days),
         approved=sum(one.approved for one in days),
         losses=sorted((_loss(*row) for row in losses), key=lambda loss: -loss.count),
+        reasons=await _reasons(session, lost, audience),
         days=days,
+        checks=await _failed_checks(session, lost) if audience is Audience.COMPLIANCE else UNSET,
     )
+
+
+async def _reasons(session: AsyncSession, lost: sa.Select[str], audience: Audience) -> list[Reasoned]:
+    codes = sa.cast(Case.reasons, sa.Text)  # few different lists, and PostgreSQL groups no JSON
+    rows = await session.execute(sa.select(codes, sa.func.count()).where(Case.id.in_(lost)).group_by(codes))
+    counts: Counter[str] = Counter()
+    for text, count in rows:
+        counts.update(dict.fromkeys(shown(_CODES.decode(text), audience), count))
+    return [Reasoned(code=code, count=count) for code, count in counts.most_common()]
+
+
+async def _failed_checks(session: AsyncSession, lost: sa.Select[str]) -> list[FailedCheck]:
+    codes = sa.cast(Check.reasons, sa.Text)
+    columns = (Case.provider, Check.kind, codes)
+    rows = await session.execute(
+        sa.select(*columns, sa.func.count())
+        .join(Case, Case.id == Check.case_id)
+        .where(Case.id.in_(lost), Check.outcome == CheckOutcome.FAILED)
+        .group_by(*columns)
+    )
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for provider, kind, text, count in rows:
+        counts.update(dict.fromkeys(((provider, kind, code) for code in _CODES.decode(text) or [""]), count))
+    return [
+        FailedCheck(provider=provider, kind=kind, code=code, count=count)
+        for (provider, kind, code), count in counts.most_common()
+    ]
 
 
 def chart(report: Report, *, width: int = 50) -> list[str]:

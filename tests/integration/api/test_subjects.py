@@ -7,17 +7,19 @@ from datetime import timedelta
 import httpx
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from issuer import history
 from issuer.cases.levels import LEVELS
-from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case, Subject
+from issuer.cases.reasons import Audience
+from issuer.cases.rules import CaseStatus, reasons
+from issuer.cases.tables import Case, Check, Subject
 from issuer.chain.signer import LocalSigner, checked_sign
 from issuer.clock import now
 from issuer.ids import new_id
 from issuer.providers.protocol import Outcome
 from issuer.subjects import store
-from issuer.subjects.stats import Day, Report, chart
+from issuer.subjects.stats import Day, Report, chart, of_period
 from tests.factories import WALLET
 from tests.integration.api.conftest import Api, run_api
 
@@ -37,7 +39,7 @@ async def end(api: Api, case_id: str, status: CaseStatus) -> None:
         case = await session.get(Case, case_id)
         assert case is not None
         history.record(session, case_id=case_id, at=now(), source=case.status, target=status, cause="provider")
-        case.status = status
+        case.status, case.reasons = status, reasons(status)
 
 
 async def test_after_so_many_attempts_only_a_reset_allows_another(api: Api, two_attempts: None) -> None:
@@ -98,9 +100,44 @@ async def test_where_people_are_lost(api: Api) -> None:
     assert [(loss["step"], loss["ended"], loss["count"]) for loss in report["losses"]] == [
         ("created", "expired", 2), ("created", "declined", 1),
     ]  # fmt: skip
+    assert report["reasons"] == [
+        {"code": "check_expired", "count": 2}, {"code": "declined_by_provider", "count": 1},
+    ]  # fmt: skip
+    assert "checks" not in report
     assert sum(day["lost"] for day in report["days"]) == 3
     other = await api.key("cases:read", tenant_id="other")
     assert (await api.anonymous.get("/v1/reports/failures", headers=other)).json()["opened"] == 0
+
+
+async def test_why_people_are_lost_is_told_by_audience(api: Api) -> None:
+    case = (await api.client.post("/v1/cases", json=BODY)).json()
+    await end(api, case["id"], CaseStatus.DECLINED)
+    async with api.db.write() as session:
+        row = await session.get(Case, case["id"])
+        assert row is not None
+        row.reasons = ["declined_by_provider", "watchlist_hit"]
+        for ref, codes in (
+            ("ver_1", ["selfie_liveness"]),
+            ("ver_2", ["selfie_liveness", "selfie_pose"]),
+            ("ver_3", []),
+        ):
+            session.add(
+                Check(
+                    id=new_id("chk"), case_id=row.id, ref=ref, kind="selfie", outcome="failed", reasons=codes,
+                    updated_at=now(),
+                )
+            )  # fmt: skip
+    report = (await api.client.get("/v1/reports/failures")).json()
+    assert [one["code"] for one in report["reasons"]] == ["declined_by_provider"]
+    assert "checks" not in report
+    until = now() + timedelta(seconds=1)
+    async with api.db.read() as session:
+        whole = await of_period(session, "default", until - timedelta(days=1), until, Audience.COMPLIANCE)
+    assert {one.code for one in whole.reasons} == {"declined_by_provider", "watchlist_hit"}
+    assert whole.checks is not UNSET
+    assert {(one.kind, one.code, one.count) for one in whole.checks} == {
+        ("selfie", "selfie_liveness", 2), ("selfie", "selfie_pose", 1), ("selfie", "", 1),
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -115,7 +152,10 @@ async def test_a_period_that_is_none_is_named(api: Api, query: dict[str, str]) -
 def test_the_chart_has_a_bar_for_each_day() -> None:
     at = now()
     days = [Day(day="2026-11-25", opened=10, approved=5, lost=3), Day(day="2026-11-26", opened=0, approved=0, lost=0)]
-    lines = chart(Report(since=at - timedelta(days=2), until=at, opened=10, approved=5, losses=[], days=days), width=10)
+    lines = chart(
+        Report(since=at - timedelta(days=2), until=at, opened=10, approved=5, losses=[], reasons=[], days=days),
+        width=10,
+    )
     assert lines[0].split()[1] == "#####---.."
     assert lines[1].startswith("2026-11-26")
 
