@@ -66,22 +66,32 @@ class Lazy(click.Group):
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="claimwright", prog_name="claimwright", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_obj
+def cli(alone: bool) -> None:
     """Turn a KYC decision into an on-chain identity claim that contracts can trust.
 
     Settings are environment variables; docs/settings.md lists them.
     """
+    if alone:
+        from issuer import log  # not for --help and --version
+
+        log.configure("cli", "warning")  # stdout is the command's own, and what it logs takes the one door
 
 
 def main() -> NoReturn:
     """The entry point. Never returns and never shows a traceback."""
+    from issuer import (
+        log,
+    )  # only in a process of its own: stdout is the command's, and its log goes through the one door
+
+    log.configure("cli", "warning")
     sys.exit(run(sys.argv[1:]))
 
 
-def run(argv: list[str]) -> int:
-    """Run one command line; its exit code."""
+def run(argv: list[str], *, alone: bool = False) -> int:
+    """Run one command line; its exit code. `alone`: this process is there for nothing else."""
     try:
-        result = cli.main(args=argv, prog_name="claimwright", standalone_mode=False)
+        result = cli.main(args=argv, prog_name="claimwright", standalone_mode=False, obj=alone)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help())
         return 2
