@@ -14,6 +14,7 @@ from api.schemas import (
     LevelView,
     RevokeClaim,
     SubjectStatus,
+    TemplateList,
     claim_view,
 )
 from api.services import Services
@@ -23,6 +24,7 @@ from issuer.claims import store as claims
 from issuer.claims.calldata import HolderCall, for_holder
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import NotFound
+from issuer.providers import registry
 from issuer.queue.port import LANE
 
 
@@ -126,6 +128,15 @@ async def list_levels(services: NamedDependency[Services]) -> LevelList:
     )
 
 
+@get("/providers/{provider:str}/templates", summary="What checks are opened with", opt={SCOPE: "cases:read"})
+async def list_templates(provider: FromPath[str], services: NamedDependency[Services]) -> TemplateList:
+    """The templates that are configured for a provider, by environment, and the levels that use each."""
+    found = registry.templates(services.settings, provider)
+    if not found:
+        raise NotFound("no such provider is configured with a template for any level")
+    return TemplateList(items=found)
+
+
 @get("/subjects/{wallet:str}/status", summary="Is a wallet verified?", opt={SCOPE: "subjects:read"})
 async def show_subject_status(
     wallet: FromPath[str], services: NamedDependency[Services], caller: NamedDependency[Caller]
@@ -148,6 +159,6 @@ claim_routes = Router(
     route_handlers=[
         Router(path="/", tags=["claims"], route_handlers=[list_claims, show_claim, show_calldata, revoke_claim]),
         Router(path="/", tags=["subjects"], route_handlers=[show_subject_status]),
-        Router(path="/", tags=["levels"], route_handlers=[list_levels]),
+        Router(path="/", tags=["levels"], route_handlers=[list_levels, list_templates]),
     ],
 )

@@ -14,6 +14,7 @@ from issuer.cases.tables import Case, Decision
 from issuer.claims.tables import Claim, ExternalClaim
 from issuer.history import History
 from issuer.providers.protocol import Session
+from issuer.providers.registry import Template
 from issuer.reviews.store import seen
 from issuer.reviews.tables import Ruling
 
@@ -282,6 +283,10 @@ class CaseClaimView(msgspec.Struct, frozen=True, kw_only=True):
     valid_until: datetime | None
     revoked_tx_hash: str | None
     detail: Detail = UNSET
+
+
+class TemplateList(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[Template]
 
 
 class CaseView(msgspec.Struct, frozen=True, kw_only=True):

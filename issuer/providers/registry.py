@@ -75,6 +75,29 @@ def _ways(settings: Settings, level: Level, wanted: str, country: str | None) ->
             yield Way(provider=name, environment=one.environment, template=template)
 
 
+class Template(msgspec.Struct, frozen=True, kw_only=True):
+    """What checks are opened with at one environment of a provider, and the levels that do so."""
+
+    environment: str
+    template: str
+    levels: list[str]
+
+
+def templates(settings: Settings, provider: str) -> list[Template]:
+    """As the settings and the levels name them; empty for a provider that is not configured."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in settings.providers:
+        if one.vendor == provider:
+            for level in LEVELS.values():
+                template = level.template(provider, one.environment, one.template)
+                if template is not None and (not level.providers or provider in level.providers):
+                    found.setdefault((one.environment, template), []).append(level.name)
+    return [
+        Template(environment=environment, template=template, levels=names)
+        for (environment, template), names in found.items()
+    ]
+
+
 def _with_levels(one: ProviderSettings) -> ProviderSettings:
     own = (level.templates.get(one.vendor, {}).get(one.environment) for level in LEVELS.values())
     return msgspec.structs.replace(one, more_templates=tuple(filter(None, own)))

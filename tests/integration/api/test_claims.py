@@ -234,3 +234,12 @@ async def test_what_was_not_signed_or_is_over_is_not_offered(api: Api, claim: di
     _, claim_id = await approved(api, claim=claim)
     answer = await api.client.get(f"/v1/claims/{claim_id}/calldata")
     assert (answer.status_code, answer.json()["type"]) == (409, "urn:claimwright:problem:conflict")
+
+
+async def test_the_templates_of_a_provider_are_listed_with_their_levels(api: Api) -> None:
+    (one,) = (await api.client.get("/v1/providers/persona/templates")).json()["items"]
+    assert (one["environment"], one["levels"]) == ("sandbox", ["basic"])
+    assert one["template"] == api.services.settings.providers[0].template
+    for name in ("sumsub", "nobody"):
+        answer = await api.client.get(f"/v1/providers/{name}/templates")
+        assert (answer.status_code, answer.json()["type"]) == (404, "urn:claimwright:problem:not-found")
