@@ -88,6 +88,7 @@ class RpcProxy:
         self.lag = 0
         self.chain_id: int | None = None
         self.replacement_rule = False
+        self.unusable: set[str] = set()  # hashes of transactions that this node says it will never take
 
     async def __aenter__(self) -> "RpcProxy":
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -201,6 +202,10 @@ class RpcProxy:
         if self.replacement_rule:
             sends = [call for call in calls if call["method"] == SEND]
             refused = {call["id"]: _underpriced(call) for call in sends if await self._breaks_rule(call["params"][0])}
+        for call in calls:
+            if call["method"] == SEND and _hash(call["params"][0]) in self.unusable:
+                self.done["unusable"] += 1
+                refused[call["id"]] = _error(call, -32000, "intrinsic gas too low")
         newest = await self._ask("eth_blockNumber") if self.lag else None
         head = max(int(newest, 16) - self.lag, 0) if newest else None
         asked = [call if head is None else _as_of(call, head) for call in calls if call["id"] not in refused]
