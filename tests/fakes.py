@@ -1,12 +1,12 @@
 """Stand-ins that keep the promises of the protocols they stand for."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from issuer.errors import ProviderNotFound, ProviderRefused
 from issuer.ids import new_id
-from issuer.providers.protocol import Outcome, Provider, Reading, Session, StartCheck, Started
+from issuer.providers.protocol import Glance, Outcome, Provider, Reading, Session, StartCheck, Started
 
 
 class FakeProvider(Provider):
@@ -90,6 +90,11 @@ class FakeProvider(Provider):
     async def fetch(self, check_ref: str) -> Reading:
         self._fail()
         return self._known(check_ref)
+
+    async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
+        self._fail()
+        known = {ref: self.checks[ref] for ref in check_refs if ref in self.checks}
+        return {ref: Glance(outcome=one.outcome, changed_at=one.evidence_at) for ref, one in known.items()}
 
     async def checks_of(self, group_ref: str) -> list[str]:
         """The fake knows one kind of group: everything of one reference."""

@@ -93,6 +93,12 @@ async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
     return case
 
 
+async def locked_cases(session: AsyncSession, case_ids: Collection[str]) -> list[Case]:
+    """Locked in one order for all callers."""
+    statement = for_update(sa.select(Case).where(Case.id.in_(case_ids)).order_by(Case.id), session)
+    return list(await session.scalars(statement.execution_options(populate_existing=True)))
+
+
 async def locked_others(session: AsyncSession, case: Case) -> list[Case]:
     """The other cases of the same person, on all wallets, locked in one order for all callers."""
     everything = await store.subjects_of_person(session, case.subject_id)

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from issuer.errors import IllegalMove
-from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Reading
+from issuer.providers.protocol import CheckOutcome, Glance, Hit, Outcome, Reading
 
 
 class CaseStatus(StrEnum):
@@ -166,6 +166,13 @@ def weigh(
     if target not in MOVES[case.status]:
         return Verdict(outcome="not_a_move", hits=found, doubts=doubts)
     return Verdict(outcome="moved", target=target, hits=found, doubts=doubts)
+
+
+def is_worth_reading(status: CaseStatus, evidence_at: datetime | None, glance: Glance | None) -> bool:
+    """Does a list show anything of a check that the case has not seen? Two changes may bear the same time."""
+    if glance is None or evidence_at is None:
+        return True
+    return glance.changed_at > evidence_at or STATUS_OF.get(glance.outcome) is not status
 
 
 def is_overdue(

@@ -1,11 +1,12 @@
 """What the periodic sweep looks for in the tables: work whose wake-up was lost, and cases that fell silent."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from issuer.cases.rules import OPEN, CaseStatus
+from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.claims.tables import Claim
 from issuer.inbox.tables import InboxEvent
@@ -40,14 +41,16 @@ async def case_of_check(session: AsyncSession, provider: str, environment: str, 
     return case
 
 
-async def silent_cases(session: AsyncSession, *, now: datetime, limit: int) -> list[Case]:
-    """Cases that nobody told us about for a while and whose check could have moved: open ones, and approvals.
+async def silent_cases(
+    session: AsyncSession, statuses: Collection[CaseStatus], *, now: datetime, limit: int
+) -> list[Case]:
+    """Cases in these states that nobody told us about for a while, the longest silent first.
 
     Those whose check was never opened, too: their clock runs.
     """
     statement = (
         sa.select(Case)
-        .where(Case.status.in_(OPEN | {CaseStatus.APPROVED}), Case.next_check_at <= now)
+        .where(Case.status.in_(statuses), Case.next_check_at <= now)
         .order_by(Case.next_check_at)
         .limit(limit)
     )

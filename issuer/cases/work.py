@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint
-from issuer.cases import evidence, sweep
-from issuer.cases.rules import CaseStatus
+from issuer.cases import evidence, rules, sweep
+from issuer.cases.rules import OPEN, CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import queueing
 from issuer.claims import store as claims
@@ -21,7 +21,7 @@ from issuer.db import Database
 from issuer.errors import ClaimwrightError, ProviderError, ProviderNotFound, ProviderUnavailable
 from issuer.inbox import store as inbox
 from issuer.inbox.tables import InboxEvent
-from issuer.providers.protocol import Outcome, Provider, Reading
+from issuer.providers.protocol import Glance, Outcome, Provider, Reading
 from issuer.queue.port import INBOX, Queue
 from issuer.secrets import KeyRing
 
@@ -116,22 +116,26 @@ class CaseWorker:
         crashpoint.reached("decision.committed")
         self._wake()
 
-    async def sweep(self, *, limit: int = 100, readings: int = 3) -> None:
-        """Rebuild forgotten work from the tables. `readings` bounds the provider calls of one sweep."""
+    async def sweep(self, *, limit: int = 100, readings: int = 10, approvals: int = 3) -> None:
+        """Rebuild forgotten work from the tables. The last two bound what one sweep reads of open and approved cases.
+
+        Open cases that fell silent are looked at by the hundred first, and read only if something has changed.
+        """
         now = self._clock()
         async with self._db.read() as session:
             forgotten = await sweep.forgotten_events(session, now=now, limit=limit)
             unclaimed = await sweep.approved_without_claims(session, now=now, limit=limit)
-            silent = await sweep.silent_cases(session, now=now, limit=readings)
+            silent = await sweep.silent_cases(session, OPEN, now=now, limit=limit)
+            standing = await sweep.silent_cases(session, {CaseStatus.APPROVED}, now=now, limit=approvals)
         if forgotten:
             async with self._db.write() as session:
                 await sweep.put_off(session, forgotten, now)
                 await self._queue.enqueue(session, INBOX, forgotten)
         for case_id in unclaimed:
             await self._queue_missing_claims(case_id)
-        for case in silent:
+        for case in [*(await self._changed(silent))[:readings], *standing]:
             if case.id not in unclaimed:
-                await (self._read_silent(case) if case.check_ref is not None else self._look_at_clock(case.id))
+                await self._read_silent(case)
 
     async def _apply(
         self,
@@ -204,15 +208,33 @@ class CaseWorker:
                 assert again is not None
                 again.next_check_at = self._clock() + self._silent
 
-    async def _look_at_clock(self, case_id: str) -> None:
-        """Of a case whose check was never opened there is nobody to ask."""
-        async with self._db.write() as session:
-            case = await evidence.locked_case(session, case_id)
-            assert case is not None
-            now = self._clock()
-            if case.check_ref is None:
-                evidence.expire_if_overdue(session, case, now)
-            case.next_check_at = now + self._silent
+    async def _changed(self, silent: Sequence[Case]) -> list[Case]:
+        """Those whose check is worth reading. The others have said their word for now, and may have run out of time."""
+        seen: dict[str, Glance] = {}
+        by_provider: dict[tuple[str, str], list[Case]] = {}
+        for case in silent:
+            if case.check_ref is not None:
+                by_provider.setdefault((case.provider, case.environment), []).append(case)
+        for cases in by_provider.values():
+            try:
+                seen |= await self._provider(cases[0]).glance([str(case.check_ref) for case in cases])
+            except ClaimwrightError as error:  # then each is read by itself, and says for itself what is wrong
+                log.warning("silent_cases_not_seen", count=len(cases), error_code=error.code)
+        worth = [
+            case
+            for case in silent
+            if case.check_ref is not None
+            and rules.is_worth_reading(CaseStatus(case.status), case.evidence_at, seen.get(case.check_ref))
+        ]
+        rest = {case.id for case in silent} - {case.id for case in worth}
+        if rest:
+            async with self._db.write() as session:
+                now = self._clock()
+                for case in await evidence.locked_cases(session, rest):
+                    if case.status in OPEN:  # else it moved meanwhile, and whoever moved it has said when to look again
+                        evidence.expire_if_overdue(session, case, now)
+                        case.next_check_at = now + self._silent
+        return worth
 
     async def _settle(self, event_id: str, outcome: str, case_id: str | None = None) -> None:
         async with self._db.write() as session:

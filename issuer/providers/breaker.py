@@ -5,7 +5,7 @@ left alone for as long as it says (a minute at most). While it is open every cal
 through, and its answer decides.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
 from typing import TypeVar
@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from issuer.errors import ProviderError, ProviderUnavailable
-from issuer.providers.protocol import Provider, Reading, Session, StartCheck, Started
+from issuer.providers.protocol import Glance, Provider, Reading, Session, StartCheck, Started
 
 log = structlog.get_logger(__name__)
 
@@ -98,6 +98,9 @@ class Guarded(Provider):
 
     async def fetch(self, check_ref: str) -> Reading:
         return await self._through(lambda: self.inner.fetch(check_ref))
+
+    async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
+        return await self._through(lambda: self.inner.glance(check_refs))
 
     async def checks_of(self, group_ref: str) -> list[str]:
         return await self._through(lambda: self.inner.checks_of(group_ref))

@@ -29,7 +29,7 @@ from issuer.providers.persona_inquiry import (
     session_end,
 )
 from issuer.providers.persona_transaction import MARK, TYPE_PREFIX, TransactionRules
-from issuer.providers.protocol import Outcome, Provider, Reading, Session, StartCheck, Started
+from issuer.providers.protocol import Glance, Outcome, Provider, Reading, Session, StartCheck, Started
 from issuer.providers.vendors import VENDORS, ProviderSettings
 from issuer.providers.wire import identifier
 from issuer.providers.wire import reference as valid_reference
@@ -194,6 +194,19 @@ class PersonaProvider(Provider):
         if self._account_reports and reading.outcome is Outcome.APPROVED and reading.person_ref is not None:
             reading = await self._with_account(reading, reading.person_ref)
         return reading
+
+    async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
+        """Inquiries that decide by themselves: of a case around one, and of a transaction, the list does not tell."""
+        asked = [ref for ref in check_refs[:_LARGEST_PAGE] if not ref.startswith(MARK)]
+        if not asked:
+            return {}
+        found: dict[str, Glance] = {}
+        for one in await self._list("look at many checks", {"filter[inquiry-id]": ",".join(asked)}):
+            check_ref, changed_at = one.check_ref(), one.changed_at()
+            decides = one.template() is not None and one.template() not in self._cases.templates
+            if check_ref in asked and changed_at is not None and decides:
+                found[check_ref] = Glance(outcome=one.outcome(), changed_at=changed_at)
+        return found
 
     async def checks_of(self, group_ref: str) -> list[str]:
         """Of `account:act_...` or `case:case_...`; at most the newest 100."""

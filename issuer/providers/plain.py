@@ -15,7 +15,7 @@ import msgspec
 
 from issuer.errors import ProviderRefused, SettingsError, WebhookRefused
 from issuer.providers.http import Answer, ProviderHttp, unexpected
-from issuer.providers.protocol import Event, Provider, Reading, Session, StartCheck, WebhookDoor
+from issuer.providers.protocol import Event, Glance, Provider, Reading, Session, StartCheck, WebhookDoor
 from issuer.providers.vendors import VENDORS, ProviderSettings
 
 T = TypeVar("T")
@@ -96,6 +96,9 @@ class PlainProvider(Provider):
     async def find(self, reference: str, template: str, created_since: datetime) -> list[Reading]:
         """None is found: a check whose answer was lost stays unused at the vendor and belongs to no case."""
         return []
+
+    async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
+        return {}
 
     async def checks_of(self, group_ref: str) -> list[str]:
         self._not_offered("list the checks of a group")

@@ -4,7 +4,7 @@ An adapter turns a vendor's vocabulary into `Outcome` and nothing else of the ve
 attribute of a person is in any type below.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -101,6 +101,13 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     person_ref: str | None = None
 
 
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """How a check stands in a list of many: enough to see whether it is worth reading, and never a decision."""
+
+    outcome: Outcome
+    changed_at: datetime
+
+
 class Session(msgspec.Struct, frozen=True, kw_only=True):
     """How a person enters the check. `token` is a bearer secret: shown once, never stored or logged."""
 
@@ -180,6 +187,10 @@ class Provider(Protocol):
         ...
 
     async def fetch(self, check_ref: str) -> Reading: ...
+
+    async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
+        """Many checks (at most 100) in one call, by ref. Those that a list says too little of are left out, or all."""
+        ...
 
     async def checks_of(self, group_ref: str) -> list[str]:
         """The checks that an event's `group_ref` stands around, newest first; those of others too."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -35,7 +35,7 @@ from issuer.db import Base, Database
 from issuer.errors import NodeUnavailable
 from issuer.ids import new_id
 from issuer.inbox.tables import InboxEvent
-from issuer.providers.protocol import Outcome, Part, Reading
+from issuer.providers.protocol import Glance, Outcome, Part, Reading
 from issuer.queue.open import open_queue
 from issuer.secrets import KeyRing, Secret
 from scripts.anvil import AnvilProcess, start_anvil
@@ -111,6 +111,7 @@ class Persona:
     def __init__(self) -> None:
         self.readings: dict[str, Reading] = {}
         self.fetches = 0
+        self.glances = 0
         self.error: Exception | None = None
 
     def says(
@@ -139,6 +140,13 @@ class Persona:
             parts=parts,
             person_ref=person_ref,
         )
+
+    async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
+        if self.error is not None:
+            raise self.error
+        self.glances += 1
+        known = {ref: self.readings[ref] for ref in check_refs if ref in self.readings}
+        return {ref: Glance(outcome=one.outcome, changed_at=one.evidence_at) for ref, one in known.items()}
 
     async def checks_of(self, group_ref: str) -> list[str]:
         if self.error is not None:

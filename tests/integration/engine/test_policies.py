@@ -10,6 +10,7 @@ from issuer.cases.evidence import DECISION_MAC, decision_message, policy_of
 from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
 from issuer.cases.tables import Case, Decision
 from issuer.claims.rules import ClaimStatus
+from issuer.errors import ProviderRefused
 from issuer.history import History
 from issuer.providers.protocol import CheckOutcome, Outcome, Part
 from tests.integration.engine.conftest import Engine
@@ -183,3 +184,34 @@ async def test_a_production_decision_becomes_no_claim_on_a_local_chain(engine: E
     (claim,) = await engine.claims_of(case)
     assert (claim.status, claim.detail) == (ClaimStatus.FAILED, "decision_not_proved")
     assert await engine.sent() == before
+
+
+async def test_silent_cases_are_looked_at_together_and_read_only_if_something_has_changed(
+    engine: Engine, basic: Level
+) -> None:
+    quiet, moved, unseen = [await engine.open_case() for _ in range(3)]
+    for case in (quiet, moved):
+        await engine.ring(case, Outcome.STARTED)
+    engine.persona.says(moved, Outcome.APPROVED)  # and its webhook was lost
+    for case in (quiet, moved, unseen):
+        await due(engine, case, timedelta(0))
+    await due(engine, unseen, timedelta(0), check_ref=None)
+    fetches = engine.persona.fetches
+    await engine.cases.sweep()
+    assert (engine.persona.glances, engine.persona.fetches - fetches) == (1, 1)
+    assert [(await engine.case(case)).status for case in (quiet, moved, unseen)] == ["started", "approved", "created"]
+    await engine.cases.sweep()
+    assert engine.persona.glances == 1, "nobody is due again so soon"
+
+
+async def test_where_a_list_cannot_be_had_each_silent_case_is_read(engine: Engine, basic: Level) -> None:
+    case = await engine.open_case()
+    engine.persona.says(case, Outcome.APPROVED)
+    await due(engine, case, timedelta(0))
+
+    async def nothing(_refs: object) -> dict[str, object]:
+        raise ProviderRefused("the key may not list")
+
+    engine.persona.glance = nothing  # type: ignore[method-assign, assignment]
+    await engine.cases.sweep()
+    assert (await engine.case(case)).status == "approved"

@@ -251,3 +251,21 @@ async def test_what_a_transaction_does_not_offer_is_said(persona, provider):
     for act in (provider.resume, provider.expire, provider.approve, provider.decline, provider.one_time_link):
         with pytest.raises(ProviderRefused, match="a transaction offers no such thing"):
             await act(started.check_ref)
+
+
+# ---- many at a glance ----------------------------------------------------------------------------------------
+
+
+async def test_many_checks_are_seen_in_one_call_and_what_a_list_does_not_tell_is_left_out(persona, provider, wide):
+    first, second = [await provider.start(request(persona.running.template_id)) for _ in range(2)]
+    persona.simulate(first.check_ref, "start", "complete", "approve")
+    other = await provider.start(request(TRANSACTIONS))
+    refs = [first.check_ref, second.check_ref, other.check_ref, "inq_nobody"]
+    seen = await provider.glance(refs)
+    assert {ref: one.outcome for ref, one in seen.items()} == {
+        first.check_ref: Outcome.APPROVED, second.check_ref: Outcome.CREATED,
+    }  # fmt: skip
+    reading = await provider.fetch(first.check_ref)
+    assert seen[first.check_ref].changed_at == reading.evidence_at
+    assert await wide.glance(refs) == {}, "a case around them decides"
+    assert await provider.glance([]) == {}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from issuer.cases import rules
 from issuer.cases.rules import CaseStatus, Standing, weigh
 from issuer.errors import IllegalMove
-from issuer.providers.protocol import CheckOutcome, Hit, Outcome, Part, Reading
+from issuer.providers.protocol import CheckOutcome, Glance, Hit, Outcome, Part, Reading
 
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 LATER = T0 + timedelta(minutes=5)
@@ -270,3 +270,25 @@ def test_the_clock_ends_only_what_a_person_has_not_finished(status: CaseStatus, 
         assert status in {CaseStatus.CREATED, CaseStatus.STARTED}
         assert CaseStatus.EXPIRED in rules.MOVES[status]
     assert not overdue(status, days * DAY, days=None)
+
+
+# ---- what is worth reading -----------------------------------------------------------------------------------
+
+
+@given(
+    status=st.sampled_from(CaseStatus),
+    outcome=st.sampled_from(Outcome),
+    shift=st.timedeltas(timedelta(days=-1), timedelta(days=1)),
+)
+def test_whatever_a_reading_would_move_is_worth_reading(status: CaseStatus, outcome: Outcome, shift: timedelta) -> None:
+    """A list shows the outcome and the time of a check; nothing that they could lead to may be passed over."""
+    verdict = weigh(standing(status), reading(outcome, evidence_at=T0 + shift))
+    worth = rules.is_worth_reading(status, T0, Glance(outcome=outcome, changed_at=T0 + shift))
+    assert worth or verdict.target is None
+
+
+def test_a_check_that_no_list_shows_or_nobody_has_read_is_worth_reading() -> None:
+    glance = Glance(outcome=Outcome.STARTED, changed_at=T0)
+    assert rules.is_worth_reading(CaseStatus.STARTED, T0, None)
+    assert rules.is_worth_reading(CaseStatus.STARTED, None, glance)
+    assert not rules.is_worth_reading(CaseStatus.STARTED, T0, glance)
