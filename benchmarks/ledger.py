@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
+from issuer.audit.work import Auditor
 from issuer.cases import evidence
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
@@ -151,6 +152,7 @@ class Ledger:
             rows.append(made)
         await self._insert(rows)
         await self._insert_past([made[Claim]["id"] for made in rows])
+        await Auditor(self.db, None, None).step()  # as any daemon did within seconds of each decision
 
     def _approved(self, wallet: str, identity: str, form: str) -> dict[type, dict[str, Any]]:
         at = datetime.now(UTC)

@@ -87,12 +87,20 @@ _SOURCES = (
 _LIFT_CONTENT = _whole("stop_id", "reason", "actor", "at")
 
 
-async def chain(session: AsyncSession, *, at: datetime, limit: int, look_back: timedelta = LOOK_BACK) -> list[Link]:
-    """Link what is not yet in the chain, at most `limit` rows of each kind; the new links. One process at a time."""
+async def newest_at(session: AsyncSession) -> datetime | None:
+    """When the chain has grown last; None: it is empty."""
+    found: datetime | None = await session.scalar(sa.select(AuditEntry.at).order_by(AuditEntry.seq.desc()).limit(1))
+    return found
+
+
+async def chain(session: AsyncSession, *, at: datetime, limit: int, since: datetime | None) -> list[Link]:
+    """Link what is not yet in the chain, at most `limit` rows of each kind; the new links. One process at a time.
+
+    `since`: how far back rows are looked for; None: to the first.
+    """
     await _lock(session)
     last = await session.scalar(sa.select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(1))
     seq, previous = (0, GENESIS) if last is None else (last.seq, last.hash)
-    since = None if last is None else last.at - look_back
     made = []
     for kind, ref, digest in await unchained(session, since=since, limit=limit):
         seq += 1

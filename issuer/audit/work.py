@@ -39,15 +39,20 @@ class Auditor:
 
     async def step(self) -> bool:
         """True if something was linked. Without a key the chain grows, and nobody vouches for its end."""
-        moved = await self._link()
+        async with self._db.read() as session:
+            newest = await store.newest_at(session)
+        # The same for all batches of a step: each makes the chain newer, and what is behind it may be old.
+        since = None if newest is None else newest - self._look_back
+        linked = moved = await self._link(since)
         while moved >= BATCH:
-            moved = await self._link()
-        return moved > 0
+            moved = await self._link(since)
+        self._look_back = store.LOOK_BACK
+        return linked > 0
 
-    async def _link(self) -> int:
+    async def _link(self, since: datetime | None) -> int:
         now = self._clock()
         async with self._db.write() as session:
-            made = await store.chain(session, at=now, limit=BATCH, look_back=self._look_back)
+            made = await store.chain(session, at=now, limit=BATCH, since=since)
             head = None
             if made and self._key is not None:
                 head = self._key.sign_head(made[-1].seq, made[-1].hash, now)
@@ -56,7 +61,6 @@ class Auditor:
             log.info("audit_head", seq=head.seq, hash=head.hash)
             if self._anchor is not None:
                 await asyncio.to_thread(append, self._anchor, head)
-        self._look_back = store.LOOK_BACK
         return len(made)
 
 

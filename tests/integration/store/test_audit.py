@@ -22,7 +22,7 @@ from issuer.cases.tables import Decision
 from issuer.claims.queueing import SALT
 from issuer.claims.rules import commitment
 from issuer.db import Database
-from issuer.ids import new_id
+from issuer.ids import first_id, new_id
 from issuer.secrets import KeyRing, Secret
 from issuer.stops import store as stops
 from tests import factories
@@ -99,6 +99,22 @@ async def test_more_than_a_batch_is_linked_in_one_step(
     assert (found.entries, found.wrong) == (5, [])
 
 
+async def test_a_backlog_of_old_rows_is_linked_to_its_end(
+    db: Database, key: AuditKey, anchor: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chain grows now, and what waits behind the first batch may be older than any look back from now."""
+    monkeypatch.setattr("issuer.audit.work.BATCH", 2)
+    long_ago = datetime.now(UTC) - timedelta(days=30)
+    case_id = await a_case(db, decisions=0)
+    async with db.write() as session:
+        for number in range(7):
+            stamp = first_id("dec", long_ago + timedelta(days=number))
+            session.add(factories.decision(case_id, id=f"{stamp}{number:020d}"))
+    await Auditor(db, key, anchor).step()
+    found = await report(db, key, anchor)
+    assert (found.entries, found.wrong) == (7, [])
+
+
 async def test_auditors_at_once_make_one_chain(db: Database, key: AuditKey, anchor: Path) -> None:
     await a_case(db, decisions=20)
     other = Database(db.url.render_as_string(hide_password=False))
@@ -149,7 +165,7 @@ async def rewrite_all(session: Any) -> None:
     await edit_a_row(session)
     await session.execute(sa.delete(AuditEntry))
     await session.execute(sa.delete(AuditHead))
-    made = await audit.chain(session, at=NOW, limit=100)
+    made = await audit.chain(session, at=NOW, limit=100, since=None)
     await audit.add_head(session, AuditKey(os.urandom(32)).sign_head(made[-1].seq, made[-1].hash, NOW))
 
 
