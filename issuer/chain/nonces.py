@@ -5,6 +5,7 @@ only then may what it carried be signed again on another nonce: before, both cou
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -106,7 +107,9 @@ class Nonces:
         lane.next_nonce, lane.hold, lane.held_because, lane.adopt_nonce = nonce, None, None, False
 
     async def _set(self, session: AsyncSession, lane: Lane, nonce: int) -> None:
-        free = {"hold": None, "held_because": None, "held_since": None, "adopt_nonce": False}
+        free: dict[str, Any] = {"hold": None, "held_because": None, "held_since": None, "adopt_nonce": False}
+        if nonce > lane.next_nonce:
+            free["adopted"] = [*(lane.adopted or ()), lane.next_nonce, nonce]
         unchanged = Lane.next_nonce == lane.next_nonce
         await leases.fenced(session, self._lane.lease(), unchanged, next_nonce=nonce, **free)
 

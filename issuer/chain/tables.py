@@ -34,6 +34,7 @@ class Lane(Base):
     """One sender address on one chain. `token` fences: a write that carries an older one changes nothing.
 
     `held_because` says in words what `hold` names. `adopt_nonce`: a person wants the chain's nonce to be the next one.
+    `adopted`: which nonces were given up so, in pairs of the first and the one after the last.
     """
 
     __tablename__ = "lanes"
@@ -50,6 +51,7 @@ class Lane(Base):
     held_because: Mapped[str | None] = mapped_column(sa.String(200))
     held_since: Mapped[datetime | None]
     adopt_nonce: Mapped[bool] = mapped_column(default=False, server_default=sa.false())
+    adopted: Mapped[list[int] | None]
     paused_by: Mapped[str | None] = mapped_column(sa.String(64))
 
 

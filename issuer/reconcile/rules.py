@@ -113,7 +113,8 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 class Nonces(msgspec.Struct, frozen=True, kw_only=True):
     """One sender. `first` is the lowest nonce that is ours to account for, `used` how many the chain has used up,
-    `attempted` the nonces we have signed bytes for, `mined` those of them whose bytes are in a block."""
+    `attempted` the nonces we have signed bytes for, `mined` those of them whose bytes are in a block. `adopted` are
+    those that a person has let go, in pairs of the first and the one after the last."""
 
     sender: str
     first: int
@@ -121,6 +122,10 @@ class Nonces(msgspec.Struct, frozen=True, kw_only=True):
     next_nonce: int
     attempted: frozenset[int]
     mined: frozenset[int]
+    adopted: tuple[int, ...] = ()
+
+    def let_go(self, nonce: int) -> bool:
+        return any(first <= nonce < end for first, end in zip(self.adopted[::2], self.adopted[1::2], strict=True))
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -175,6 +180,8 @@ def compare_nonces(lanes: Iterable[Nonces]) -> list[Finding]:
     findings = []
     for lane in lanes:
         for nonce in range(lane.first, max(lane.used, lane.next_nonce)):
+            if nonce not in lane.attempted and lane.let_go(nonce):
+                continue
             if nonce not in lane.attempted:
                 code, detail = Code.NONCE_UNACCOUNTED, "no signed transaction is stored for this nonce"
             elif nonce < lane.used and nonce not in lane.mined:

@@ -178,4 +178,5 @@ class Reconciler:
             next_nonce=lane.next_nonce,
             attempted=frozenset(attempts),
             mined=frozenset(nonce for nonce, rows in attempts.items() if not mined.isdisjoint(rows)),
+            adopted=tuple(lane.adopted or ()),
         )

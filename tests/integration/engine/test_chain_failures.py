@@ -212,6 +212,7 @@ async def test_a_database_that_is_older_than_the_chain_signs_nothing(engine: Eng
     assert await engine.is_verified(wallet)
     (lane,) = await engine.rows(Lane)
     assert (lane.hold, lane.adopt_nonce, lane.next_nonce) == (None, False, await engine.sent())
+    assert lane.adopted == [lane.next_nonce - 2, lane.next_nonce - 1]
 
 
 @pytest.mark.failure("F15")

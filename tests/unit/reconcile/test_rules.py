@@ -194,6 +194,15 @@ def test_every_nonce_is_accounted_for(
     }
 
 
+def test_nonces_that_a_person_has_let_go_are_accounted_for() -> None:
+    lane = Nonces(
+        sender=A, first=0, used=7, next_nonce=8,
+        attempted=frozenset({0, 4, 7}), mined=frozenset({0}), adopted=(1, 3, 4, 6),
+    )  # fmt: skip
+    found = [(finding.nonce, finding.code) for finding in compare_nonces([lane])]
+    assert found == [(3, Code.NONCE_UNACCOUNTED), (4, Code.EXTRA_TRANSACTION), (6, Code.NONCE_UNACCOUNTED)]
+
+
 def test_codes_are_stable() -> None:
     """They stand in operators' scripts: add, never rename."""
     assert {code.value for code in Code} == {
