@@ -1,6 +1,6 @@
 """Apply one reading to one case, inside the caller's transaction: move, history, sealed decision, claims."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import msgspec
@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
-from issuer.cases import rules, store
+from issuer.cases import persons, rules, store
 from issuer.cases.levels import LEVELS, Level, Policy
 from issuer.cases.rules import CaseStatus, Standing, Verdict
 from issuer.cases.tables import Case, Check, Decision
@@ -18,14 +18,13 @@ from issuer.claims import store as claims
 from issuer.claims.rules import ClaimStatus
 from issuer.db import EPOCH, MICROSECOND, for_update
 from issuer.ids import new_id
-from issuer.providers.protocol import Outcome, Reading
+from issuer.providers.protocol import Reading
 from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
 
 DECISION_MAC = "decision"
 WALLET_CHANGED = "wallet_changed"
-PERSON = "person"
 LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
 MOST_HITS, MOST_PARTS = 200, 100
 APPLIED = frozenset({"moved", "no_change", "not_a_move", "older_evidence"})
@@ -130,8 +129,8 @@ async def apply(
     """
     level = LEVELS.get(case.level)
     on_hit, required = ("review", frozenset()) if level is None else (level.on_hit, level.requires(case.provider))
-    hashes = _person_hashes(case, reading, keys)
-    crowded = await _is_crowded(session, case, reading, level, hashes)
+    hashes = persons.hashes_of(case, reading, keys)
+    crowded = await persons.is_crowded(session, case, reading, level, hashes)
     verdict = rules.weigh(standing(case, crowded=crowded), reading, on_hit, required)
     if verdict.target is CaseStatus.APPROVED and level is None:
         return Verdict(outcome="unknown_level")  # the level's file knows it no more: nothing says what to issue
@@ -182,25 +181,6 @@ def expire_if_overdue(session: AsyncSession, case: Case, at: datetime) -> bool:
     case.reasons = rules.reasons(case.status)
     history.record(session, case_id=case.id, at=at, source=status, target=case.status, cause="clock")
     return True
-
-
-def _person_hashes(case: Case, reading: Reading, keys: KeyRing) -> list[str]:
-    """What the provider's person may have been kept as, under each key that is held: never the id itself."""
-    if reading.person_ref is None:
-        return []
-    return keys.macs(PERSON, f"{case.provider}/{case.environment}/{reading.person_ref}".encode())
-
-
-async def _is_crowded(
-    session: AsyncSession, case: Case, reading: Reading, level: Level | None, hashes: Sequence[str]
-) -> bool:
-    """Is the person, as we or their provider know them, verified with as many other wallets as the level allows?"""
-    if level is None or level.wallets_per_person is None or reading.outcome is not Outcome.APPROVED:
-        return False
-    await store.one_at_a_time(session)
-    old = None if case.replaces is None else await session.get(Case, case.replaces)
-    others = await store.wallets_approved(session, case.subject_id, case.level, hashes)
-    return len(others - {case.wallet, None if old is None else old.wallet}) >= level.wallets_per_person
 
 
 async def _note(

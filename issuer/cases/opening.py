@@ -250,7 +250,10 @@ class Opener:
                 )
         replaced = None if new.replaces is None else await self._replaced(session, subject_id, new)
         if level is not None and level.wallets_per_person is not None:
-            others = await store.wallets_approved(session, subject_id, new.level) - {new.wallet, replaced}
+            others = await store.wallets_approved(session, new.tenant_id, subject_id, new.level) - {
+                new.wallet,
+                replaced,
+            }
             if len(others) >= level.wallets_per_person:
                 raise WalletsSpent(f"the person is verified at level {new.level} with as many wallets as it allows")
 

@@ -239,7 +239,7 @@ async def link_wallet(session: AsyncSession, tenant_id: str, wallet: str, other:
 
 
 async def wallets_approved(
-    session: AsyncSession, subject_id: str, level: str, person_hashes: Sequence[str] = ()
+    session: AsyncSession, tenant_id: str, subject_id: str, level: str, person_hashes: Sequence[str] = ()
 ) -> set[str]:
     """With which wallets the person has an approval at this level that stands.
 
@@ -247,7 +247,7 @@ async def wallets_approved(
     """
     everyone = await subjects_of_person(session, subject_id)
     same = sa.or_(Case.subject_id.in_(everyone), Case.person_hash.in_(person_hashes))
-    statement = sa.select(Case.wallet).where(same, Case.level == level, Case.backs_claims)
+    statement = sa.select(Case.wallet).where(Case.tenant_id == tenant_id, same, Case.level == level, Case.backs_claims)
     return set(await session.scalars(statement))
 
 

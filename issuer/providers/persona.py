@@ -10,26 +10,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import httpx
-import msgspec
 
 from issuer.errors import ProviderRefused, SettingsError
 from issuer.providers import persona_case, persona_transaction
 from issuer.providers.http import TIMEOUT, Answer, checked_base, is_web_link, unexpected
-from issuer.providers.persona_case import Case, CaseRules, decided, read_case, read_cases
+from issuer.providers.persona_around import Around
+from issuer.providers.persona_case import CaseRules
 from issuer.providers.persona_http import PersonaHttp, environment_id
 from issuer.providers.persona_inquiry import (
     INCLUDE,
     Included,
     Inquiry,
     Opened,
-    read_hits,
     read_one,
     read_page,
     says_already_redacted,
     session_end,
 )
 from issuer.providers.persona_transaction import MARK, TYPE_PREFIX, TransactionRules
-from issuer.providers.protocol import Glance, Outcome, Provider, Reading, Session, StartCheck, Started
+from issuer.providers.protocol import Glance, Provider, Reading, Session, StartCheck, Started
 from issuer.providers.vendors import VENDORS, ProviderSettings
 from issuer.providers.wire import identifier
 from issuer.providers.wire import reference as valid_reference
@@ -37,7 +36,6 @@ from issuer.providers.wire import reference as valid_reference
 DEFAULT_BASE_URL: Final = VENDORS["persona"].api_url
 DEFAULT_HOSTED_URL: Final = VENDORS["persona"].options["PERSONA_HOSTED_URL"]
 _PAGE_SIZE = 50
-_LARGEST_PAGE = 100
 _MOST_PAGES = 4
 
 
@@ -79,8 +77,6 @@ class PersonaProvider(Provider):
         self._templates = frozenset(template_ids)
         self._hosted_url = checked_base("PERSONA_HOSTED_URL", hosted_url)
         self._link_seconds = one_time_link_seconds
-        self._account_reports = account_reports
-        self._cases = cases
         self._transactions = transactions
         self._clock = clock
         self._api = PersonaHttp(
@@ -91,6 +87,7 @@ class PersonaProvider(Provider):
             timeout=timeout,
             total_seconds=total_seconds,
         )
+        self._around = Around(self._api, cases=cases, account_reports=account_reports)
 
     def __repr__(self) -> str:
         return f"PersonaProvider(environment={self._environment!r}, base_url={self._api.base_url!r})"
@@ -187,42 +184,14 @@ class PersonaProvider(Provider):
         # No fields filter: whether the template relationship would survive it is not documented.
         answer = await self._api.get(what, path, {"include": INCLUDE})
         opened = self._opened(what, answer, check_ref)
-        reading = self._reading(what, answer, opened.inquiry, now, opened.included)
-        case_template = self._cases.templates.get(reading.template or "")
-        if case_template is not None:
-            reading = await self._with_case(reading, case_template)
-        if self._account_reports and reading.outcome is Outcome.APPROVED and reading.person_ref is not None:
-            reading = await self._with_account(reading, reading.person_ref)
-        return reading
+        return await self._around.complete(self._reading(what, answer, opened.inquiry, now, opened.included))
 
     async def glance(self, check_refs: Sequence[str]) -> Mapping[str, Glance]:
-        """Inquiries that decide by themselves: of a case around one, and of a transaction, the list does not tell."""
-        asked = [ref for ref in check_refs[:_LARGEST_PAGE] if not ref.startswith(MARK)]
-        if not asked:
-            return {}
-        found: dict[str, Glance] = {}
-        for one in await self._list("look at many checks", {"filter[inquiry-id]": ",".join(asked)}):
-            check_ref, changed_at = one.check_ref(), one.changed_at()
-            decides = one.template() is not None and one.template() not in self._cases.templates
-            if check_ref in asked and changed_at is not None and decides:
-                found[check_ref] = Glance(outcome=one.outcome(), changed_at=changed_at)
-        return found
+        return await self._around.glance([ref for ref in check_refs if not ref.startswith(MARK)])
 
     async def checks_of(self, group_ref: str) -> list[str]:
         """Of `account:act_...` or `case:case_...`; at most the newest 100."""
-        what = "list the checks of a group"
-        kind, _, group = group_ref.partition(":")
-        if kind not in ("account", "case") or identifier(group) is None:
-            raise ProviderRefused(f"Persona, {what}: neither an account nor a case")
-        if kind == "case":
-            answer = await self._api.get(what, f"/cases/{group}")
-            self._api.refuse(what, answer)
-            case = read_case(answer.body)
-            if case is None or case.id != group:
-                raise _unexpected(what, "answered with another case than the one asked for", answer)
-            return case.inquiries()
-        inquiries = await self._list(what, {"filter[account-id]": group})
-        return [ref for one in inquiries if one.account() == group and (ref := one.check_ref()) is not None]
+        return await self._around.checks_of(group_ref)
 
     async def resume(self, check_ref: str) -> Session:
         what = "resume a check"
@@ -288,43 +257,6 @@ class PersonaProvider(Provider):
             raise _unexpected(what, "answered without the transaction that was asked for", answer)
         return reading
 
-    async def _with_case(self, reading: Reading, case_template: str) -> Reading:
-        what = "fetch the case of a check"
-        params = {"filter[inquiry-id]": reading.check_ref, "filter[case-template-id]": case_template}
-        answer = await self._api.get(what, "/cases", {**params, "page[size]": str(_LARGEST_PAGE)})
-        self._api.refuse(what, answer)
-        cases = read_cases(answer.body)
-        if cases is None:
-            raise _unexpected(what, "answered with no list of cases", answer)
-        case = next((one for one in cases if _is_around(one, reading.check_ref, case_template)), None)
-        owners = [] if case is None else [ref for ref in case.inquiries() if ref != reading.check_ref]
-        found = (
-            await self._list("fetch the owners of a business", {"filter[inquiry-id]": ",".join(owners)})
-            if owners
-            else []
-        )
-        return decided(reading, case, found, self._cases)
-
-    async def _with_account(self, reading: Reading, account_id: str) -> Reading:
-        what = "fetch the reports of a person"
-        params = {"filter[account-id]": account_id, "page[size]": str(_LARGEST_PAGE)}
-        answer = await self._api.get(what, "/reports", params)
-        self._api.refuse(what, answer)
-        hits = read_hits(answer.body, account_id)
-        if hits is None:
-            raise _unexpected(what, "answered with no list of reports", answer)
-        known = {hit.key for hit in reading.hits}
-        more = tuple(hit for hit in hits if hit.key not in known)
-        return msgspec.structs.replace(reading, hits=reading.hits + more)
-
-    async def _list(self, what: str, filters: Mapping[str, str]) -> list[Inquiry]:
-        answer = await self._api.get(what, "/inquiries", {**filters, "page[size]": str(_LARGEST_PAGE)})
-        self._api.refuse(what, answer)
-        page = read_page(answer.body)
-        if page is None:
-            raise _unexpected(what, "answered with no list of inquiries", answer)
-        return page[0]
-
     async def _act(self, what: str, check_ref: str, verb: str, body: Mapping[str, object] | None) -> Answer:
         # A new key each time: under a kept one, approve after decline would only replay the first approval.
         return await self._api.act(what, f"{_path(what, check_ref)}/{verb}", body, str(uuid.uuid4()))
@@ -370,10 +302,6 @@ def open_provider(settings: ProviderSettings) -> Provider:
         cases=persona_case.rules_from(settings.options),
         transactions=persona_transaction.rules_from(settings.options),
     )
-
-
-def _is_around(case: Case, check_ref: str, case_template: str) -> bool:
-    return case.template() == case_template and check_ref in case.inquiries()
 
 
 def _path(what: str, check_ref: str) -> str:

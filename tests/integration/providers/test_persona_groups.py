@@ -191,9 +191,13 @@ async def test_a_case_that_was_erased_is_no_evidence(persona, wide):
     assert (await wide.fetch(check)).redacted
 
 
-async def test_a_case_that_is_gone_is_said_to_be(provider):
+async def test_a_case_that_is_gone_is_said_to_be(wide):
     with pytest.raises(ProviderNotFound):
-        await provider.checks_of("case:case_nothing")
+        await wide.checks_of("case:case_nothing")
+
+
+async def test_where_no_case_decides_anything_none_is_asked_about(provider):
+    assert await provider.checks_of("case:case_nothing") == []
 
 
 # ---- transactions --------------------------------------------------------------------------------------------
