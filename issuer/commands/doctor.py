@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 
 import click
@@ -11,6 +11,7 @@ import msgspec
 
 from issuer import migrations
 from issuer.audit.rules import AuditKey
+from issuer.cases import levels
 from issuer.chain.deploy import Deployment, check_deployment
 from issuer.chain.gateway import EndpointStatus, Gateway
 from issuer.chain.signer import Signer, checked_sign
@@ -21,11 +22,13 @@ from issuer.errors import ClaimwrightError, ProviderRefused, WrongChain
 from issuer.providers import registry
 from issuer.providers.http import checked_base
 from issuer.providers.persona_setup import open_setup
-from issuer.providers.vendors import ProviderSettings
+from issuer.providers.persona_transaction import TYPE_PREFIX
+from issuer.providers.vendors import PRODUCTION, ProviderSettings
 from issuer.settings import ApiSettings, ChainSettings, DaemonSettings, StoreSettings, load
 from issuer.stops import store as stops
 
 LOW_WEI = 5 * 10**16
+FORBIDDEN = 403
 MOST_SKEW = 30.0  # seconds; Sumsub refuses calls of another minute, and webhooks are good for five
 PROBE = b"Claimwright asks whether this key signs; what it signs here is neither a transaction nor a claim"
 _ETHER = 10**18
@@ -56,6 +59,7 @@ async def _examine(url: str | None) -> list[Finding]:
     findings = [await _finding("api settings", _api_settings), await _finding("store", _store)]
     try:
         settings = load(DaemonSettings, os.environ)
+        levels.use(settings.levels_file)
     except ClaimwrightError as error:
         return [*findings, Finding("daemon settings", False, error.message)]
     findings.append(Finding("daemon settings", True, "complete"))
@@ -207,7 +211,31 @@ async def _provider(settings: DaemonSettings) -> list[Finding]:
             if provider.clock_ahead is not None:
                 ahead[name] = provider.clock_ahead
             await provider.aclose()
+    named = [one for one in settings.providers if one.vendor == "persona" and one.environment == PRODUCTION]
+    for one in named:  # Persona lists templates to production keys alone
+        wanted = {each.template for each in registry.templates(settings, "persona") if each.environment == PRODUCTION}
+        findings.append(await _finding("persona production template", partial(_templates, one, wanted)))
     return [*findings, _clock(ahead)]
+
+
+async def _templates(settings: ProviderSettings, wanted: Collection[str]) -> str:
+    """Does Persona know the inquiry templates that cases are opened with?"""
+    there = open_setup(settings)
+    try:
+        known = {one.id: one.status for one in await there.templates()}
+    except ProviderRefused as error:
+        if error.status != FORBIDDEN:
+            raise
+        return "cannot be told: the API key may not list templates"
+    finally:
+        await there.aclose()
+    inquiries = sorted(one for one in wanted if not one.startswith(TYPE_PREFIX))
+    missing = [one for one in inquiries if one not in known]
+    if missing:
+        raise ClaimwrightError(
+            f"Persona knows no template {', '.join(missing)}; see `claimwright provider persona templates`"
+        )
+    return f"{', '.join(inquiries)}: known"
 
 
 def _clock(ahead: Mapping[str, float]) -> Finding:
@@ -265,7 +293,7 @@ async def _rung(settings: ProviderSettings, urls: Sequence[str]) -> str:
     try:
         webhook = await there.look(urls)
     except ProviderRefused as error:
-        if error.status != 403:
+        if error.status != FORBIDDEN:
             raise
         return "cannot be told: the API key may not list webhooks"
     finally:

@@ -16,7 +16,7 @@ import msgspec
 
 from issuer.errors import ProviderRefused, SettingsError
 from issuer.providers.http import ProviderHttp, checked_base, is_web_link
-from issuer.providers.plain import HmacDoor, PlainProvider, event_key, now, secrets_of
+from issuer.providers.plain import HmacDoor, PlainProvider, event_key, now, secrets_of, whole
 from issuer.providers.protocol import Event, Outcome, Provider, Reading, Session, StartCheck, Started, WebhookDoor
 from issuer.providers.vendors import ProviderSettings
 from issuer.providers.wire import identifier, moment, reference, word
@@ -53,6 +53,7 @@ class _Run(msgspec.Struct):
     workflow_id: Any = None
     customer_user_id: Any = None
     tags: Any = None
+    reasons: Any = None
     link: _Link | None = None
     created_at: Any = None
     updated_at: Any = None
@@ -172,6 +173,7 @@ class OnfidoProvider(PlainProvider):
             decided_at=changed_at if outcome in (Outcome.APPROVED, Outcome.DECLINED) else None,
             redacted=False,
             read_at=read_at,
+            parts=whole("workflow", outcome, run.reasons),
         )
 
     async def resume(self, check_ref: str) -> Session:

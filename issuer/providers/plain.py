@@ -15,10 +15,23 @@ import msgspec
 
 from issuer.errors import ProviderRefused, SettingsError, WebhookRefused
 from issuer.providers.http import Answer, ProviderHttp, unexpected
-from issuer.providers.protocol import Event, Glance, Provider, Reading, Session, StartCheck, WebhookDoor
+from issuer.providers.protocol import (
+    CheckOutcome,
+    Event,
+    Glance,
+    Outcome,
+    Part,
+    Provider,
+    Reading,
+    Session,
+    StartCheck,
+    WebhookDoor,
+)
 from issuer.providers.vendors import VENDORS, ProviderSettings
+from issuer.providers.wire import identifier
 
 T = TypeVar("T")
+MOST_CODES = 20
 _HEX = re.compile(r"[0-9a-f]+")
 
 
@@ -145,6 +158,23 @@ def header(headers: Mapping[str, str], name: str) -> str:
     """A header's value whatever its case; empty if it is absent."""
     found = headers.get(name.lower())
     return found if found is not None else next((v for key, v in headers.items() if key.lower() == name.lower()), "")
+
+
+def whole(kind: str, outcome: Outcome, codes: object, *, ref: str | None = None) -> tuple[Part, ...]:
+    """The one verification that a check is, where the vendor's answer names no smaller ones. `codes`: why it failed.
+
+    None before there is anything to say. Of `codes` only what has the shape of a code is kept.
+    """
+    ended = {Outcome.APPROVED: CheckOutcome.PASSED, Outcome.DECLINED: CheckOutcome.FAILED}.get(outcome)
+    listed = codes if isinstance(codes, list) else [codes]
+    reasons = [code for one in listed[:MOST_CODES] if (code := identifier(str(one) if _is_number(one) else one))]
+    if ended is None and not reasons:
+        return ()
+    return (Part(ref=ref or kind, kind=kind, outcome=ended or CheckOutcome.PENDING, reasons=tuple(reasons)),)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def event_key(body: bytes, *parts: str | None) -> str:

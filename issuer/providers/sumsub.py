@@ -32,6 +32,7 @@ from issuer.providers.plain import (
     own_reference,
     secrets_of,
     short_hash,
+    whole,
 )
 from issuer.providers.protocol import Event, Outcome, Provider, Reading, Session, StartCheck, Started, WebhookDoor
 from issuer.providers.vendors import PRODUCTION, ProviderSettings
@@ -74,6 +75,7 @@ KNOWN_EVENTS: Final = frozenset(
 class _Result(msgspec.Struct):
     reviewAnswer: Any = None  # noqa: N815 - the vendor's names
     reviewRejectType: Any = None  # noqa: N815
+    rejectLabels: Any = None  # noqa: N815
 
 
 class _Review(msgspec.Struct):
@@ -217,6 +219,7 @@ class SumsubProvider(PlainProvider):
             decided_at=decided_at if outcome in (Outcome.APPROVED, Outcome.DECLINED) else None,
             redacted=applicant.deleted is True,
             read_at=read_at,
+            parts=whole("applicant", outcome, (review.reviewResult or _Result()).rejectLabels),
         )
 
     async def resume(self, check_ref: str) -> Session:

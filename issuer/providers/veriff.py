@@ -19,7 +19,7 @@ import msgspec
 
 from issuer.errors import ProviderRefused, WebhookRefused
 from issuer.providers.http import Answer, ProviderHttp, checked_base, is_web_link
-from issuer.providers.plain import HmacDoor, PlainProvider, event_key, header, now, secrets_of
+from issuer.providers.plain import HmacDoor, PlainProvider, event_key, header, now, secrets_of, whole
 from issuer.providers.protocol import (
     NO_EVIDENCE,
     Event,
@@ -57,6 +57,7 @@ class _Verification(msgspec.Struct):
     vendorData: Any = None  # noqa: N815
     decisionTime: Any = None  # noqa: N815
     acceptanceTime: Any = None  # noqa: N815
+    reasonCode: Any = None  # noqa: N815
 
 
 class _Webhook(msgspec.Struct):
@@ -199,6 +200,7 @@ class VeriffProvider(PlainProvider):
             decided_at=decided_at if outcome in (Outcome.APPROVED, Outcome.DECLINED) else None,
             redacted=False,
             read_at=read_at,
+            parts=whole("attempt", outcome, found.reasonCode, ref=identifier(found.attemptId)),
         )
 
     def _undecided(self, check_ref: str, read_at: datetime) -> Reading:

@@ -60,7 +60,7 @@ class Idenfy(Simulator):
             "mismatchTags": [],
             "autoDocument": "DOC_VALIDATED" if passed else None,
             "autoFace": "FACE_MATCH" if passed else None,
-            "manualDocument": "DOC_VALIDATED" if passed else None,
+            "manualDocument": "DOC_VALIDATED" if passed else "DOC_INFO_MISMATCH" if check.act == "decline" else None,
             "manualFace": "FACE_MATCH" if passed else None,
         }
 

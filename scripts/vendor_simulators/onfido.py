@@ -63,6 +63,7 @@ class Onfido(Simulator):
             "tags": [check.reference],
             "link": {"url": self.enter_url(check)},
             "output": [{"first_name": self.CANARY}],
+            "reasons": ["document_fraud"] if STATUS.get(check.act) == "declined" else [],
             "error": None,
             "created_at": iso(check.made_at, digits=3),
             "updated_at": iso(check.changed_at, digits=3),

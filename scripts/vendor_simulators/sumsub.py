@@ -16,7 +16,11 @@ REVIEW: dict[str, tuple[str, Json | None, str]] = {
     "submit": ("pending", None, "applicantPending"),
     "review": ("onHold", None, "applicantOnHold"),
     "approve": ("completed", {"reviewAnswer": "GREEN"}, "applicantReviewed"),
-    "decline": ("completed", {"reviewAnswer": "RED", "reviewRejectType": "FINAL"}, "applicantReviewed"),
+    "decline": (
+        "completed",
+        {"reviewAnswer": "RED", "reviewRejectType": "FINAL", "rejectLabels": ["FORGERY"]},
+        "applicantReviewed",
+    ),
     "retry": ("completed", {"reviewAnswer": "RED", "reviewRejectType": "RETRY"}, "applicantReviewed"),
     "expire": ("init", None, "applicantReset"),
     "delete": ("completed", None, "applicantDeleted"),

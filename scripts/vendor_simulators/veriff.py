@@ -54,6 +54,7 @@ class Veriff(Simulator):
             "code": code,
             "status": status,
             "reason": None,
+            "reasonCode": 102 if status == "declined" else None,
             "vendorData": check.reference,
             "decisionTime": iso(check.changed_at, digits=6),
             "acceptanceTime": iso(check.made_at, digits=3),

@@ -11,6 +11,8 @@ from issuer.errors import ProviderError, ProviderNotFound, ProviderRefused, Prov
 from issuer.providers.protocol import Outcome, Provider, Reading, StartCheck, Started
 from tests.integration.providers.vendors import CANARIES, KEYS, SUBJECT, Vendor, running
 
+CODES = {"idenfy": ["DOC_INFO_MISMATCH"], "onfido": ["document_fraud"], "sumsub": ["FORGERY"], "veriff": ["102"]}
+
 
 @pytest.fixture(scope="module", params=sorted(KEYS))
 def vendor(request: pytest.FixtureRequest) -> Iterator[Vendor]:
@@ -84,6 +86,9 @@ async def test_an_approval_is_read_from_the_api_and_taken_back_by_newer_evidence
     declined = await provider.fetch(check.check_ref)
     assert declined.evidence_at > approved.evidence_at
     assert weighed(vendor, CaseStatus.APPROVED, declined, approved.evidence_at) == CaseStatus.DECLINED
+    assert {part.outcome for part in approved.parts} == {"passed"}
+    assert "failed" in {part.outcome for part in declined.parts}
+    assert [code for part in declined.parts for code in part.reasons] == CODES[vendor.name]
 
 
 @pytest.mark.parametrize("act", ["submit", "retry", "expire", "review"])

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from issuer.errors import SettingsError
-from issuer.providers import idenfy, registry, sumsub
+from issuer.providers import idenfy, plain, registry, sumsub
 from issuer.providers.idenfy import IdenfyProvider
 from issuer.providers.plain import own_reference
 from issuer.providers.protocol import Outcome
@@ -175,3 +175,18 @@ def test_the_daemon_sees_no_webhook_secret_and_veriffs_one_secret_twice():
     assert one.keys["VERIFF_SHARED_SECRET"].reveal() == "5d1c9a7e40b2f386"
     (both,) = load(ApiSettings, daemon).providers
     assert len(both.webhook_secrets) == 2
+
+
+@pytest.mark.parametrize(
+    ("outcome", "told", "parts"),
+    [
+        (Outcome.APPROVED, None, [("passed", ())]),
+        (Outcome.DECLINED, ["FORGERY", "a name with spaces", 7, {"x": 1}, True], [("failed", ("FORGERY", "7"))]),
+        (Outcome.DECLINED, 102, [("failed", ("102",))]),
+        (Outcome.STARTED, ["BAD_SELFIE"], [("pending", ("BAD_SELFIE",))]),
+        (Outcome.STARTED, None, []),
+        (Outcome.SUBMITTED, [], []),
+    ],
+)
+def test_a_check_that_names_no_smaller_ones_is_one_with_the_codes_of_its_outcome(outcome, told, parts):
+    assert [(part.outcome, part.reasons) for part in plain.whole("applicant", outcome, told)] == parts
