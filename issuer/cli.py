@@ -80,12 +80,7 @@ def cli(alone: bool) -> None:
 
 def main() -> NoReturn:
     """The entry point. Never returns and never shows a traceback."""
-    from issuer import (
-        log,
-    )  # only in a process of its own: stdout is the command's, and its log goes through the one door
-
-    log.configure("cli", "warning")
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:], alone=True))
 
 
 def run(argv: list[str], *, alone: bool = False) -> int:

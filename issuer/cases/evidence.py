@@ -74,9 +74,15 @@ def decision_message(case: Case, decision: Decision) -> bytes:
 
 
 def policy_of(case: Case, decision: Decision) -> Policy | None:
-    """What a decision allows: the policy sealed with it. None: it is from before policies, and its level is no more."""
+    """What a decision allows: the policy sealed with it.
+
+    None: it is no policy, as nothing sealed can be; or the decision is from before policies, and its level is no more.
+    """
     if decision.policy is not None:
-        return msgspec.json.decode(decision.policy, type=Policy)
+        try:
+            return msgspec.json.decode(decision.policy, type=Policy)
+        except msgspec.DecodeError:  # and ValidationError, which is one of them
+            return None
     level = LEVELS.get(case.level)
     return None if level is None else level.policy()
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import crashpoint, metrics
 from issuer.cases import evidence, ownership
 from issuer.cases.evidence import is_proved, locked_backing, policy_of
+from issuer.cases.levels import Policy
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
@@ -101,9 +102,10 @@ class Issues:
         proved: list[Claim] = []
         unproved: list[Claim] = []
         outdated: list[Claim] = []
-        ends = _ends([case for _, case in rows], decisions)
+        allowed = self._allowed({case.id: case for _, case in rows if case.id not in vetoed}, decisions)
+        ends = _ends(allowed, decisions)
         for claim, case in rows:
-            sound = case.id not in vetoed and self._is_backed(claim, case, decisions.get(case.id))
+            sound = self._is_backed(claim, case, decisions.get(case.id), allowed.get(case.id))
             fresh = case.id not in ends or ends[case.id] > self._clock()
             (unproved if not sound else proved if fresh else outdated).append(claim)
         await self._hold(unproved, "decision_not_proved")
@@ -116,19 +118,28 @@ class Issues:
             await self._submit(prepared, head)
         return True
 
-    def _is_backed(self, claim: Claim, case: Case, decision: Decision | None) -> bool:
+    def _allowed(self, cases: Mapping[str, Case], decisions: Mapping[str, Decision]) -> dict[str, Policy]:
+        """By case: what its newest decision allows, if that is an approval that a daemon sealed."""
+        found = {}
+        for case_id, case in cases.items():
+            decision = decisions.get(case_id)
+            if decision is None or decision.outcome != CaseStatus.APPROVED:
+                continue
+            policy = policy_of(case, decision) if is_proved(case, decision, self._decision_keys) else None
+            if policy is not None:
+                found[case_id] = policy
+        return found
+
+    def _is_backed(self, claim: Claim, case: Case, decision: Decision | None, policy: Policy | None) -> bool:
         """Is the claim what its case's newest decision, sealed by a daemon, allows, and nothing else?
 
         Claims can be changed by the process that faces the internet, so each of its words is compared with sealed ones.
         The form is the operator's choice and makes nothing true: both need the claim signer.
         """
-        if decision is None or decision.id != claim.decision_id or decision.outcome != CaseStatus.APPROVED:
-            return False
-        if not is_proved(case, decision, self._decision_keys):
-            return False
-        policy = policy_of(case, decision)
         return (
-            policy is not None
+            decision is not None
+            and policy is not None
+            and decision.id == claim.decision_id
             and claim.wallet == case.wallet
             and _is_there(claim, case)
             and int(claim.topic) in policy.topics
@@ -298,16 +309,10 @@ class Issues:
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
 
 
-def _ends(cases: Sequence[Case], decisions: Mapping[str, Decision]) -> dict[str, datetime]:
-    """By case: until when its newest decision supports claims. Cases whose level asks for no new check are left out."""
-    found = {}
-    for case in cases:
-        decision = decisions.get(case.id)
-        policy = None if decision is None else policy_of(case, decision)
-        end = None if decision is None or policy is None else policy.supports_until(decision.decided_at)
-        if end is not None:
-            found[case.id] = end
-    return found
+def _ends(allowed: Mapping[str, Policy], decisions: Mapping[str, Decision]) -> dict[str, datetime]:
+    """By case: until when its decision supports claims. Cases whose policy asks for no new check are left out."""
+    ends = {case_id: policy.supports_until(decisions[case_id].decided_at) for case_id, policy in allowed.items()}
+    return {case_id: end for case_id, end in ends.items() if end is not None}
 
 
 def _is_asked_for(case: Case, chain_id: int) -> bool:

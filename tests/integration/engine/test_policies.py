@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+import sqlalchemy as sa
 
 from issuer.cases.evidence import DECISION_MAC, decision_message, policy_of
 from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
@@ -55,6 +56,17 @@ async def test_a_policy_that_somebody_changed_signs_nothing(engine: Engine, basi
     (claim,) = await engine.claims_of(case)
     assert claim.status == ClaimStatus.FAILED
     assert await engine.sent() == before
+
+
+async def test_a_policy_that_is_no_policy_any_more_holds_up_nobody_else(engine: Engine) -> None:
+    spoilt, sound = await engine.open_case(), await engine.open_case()
+    for case in (spoilt, sound):
+        await engine.ring(case, Outcome.APPROVED)
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Decision).where(Decision.case_id == spoilt.id).values(policy="{"))
+    await engine.settle()
+    (held,), (issued,) = await engine.claims_of(spoilt), await engine.claims_of(sound)
+    assert (held.status, issued.status) == (ClaimStatus.FAILED, ClaimStatus.CONFIRMED)
 
 
 async def test_an_approval_at_a_level_that_is_no_more_changes_nothing(engine: Engine, basic: Level) -> None:
