@@ -117,6 +117,8 @@ async def _ours(ledger: Ledger, count: int, folder: Path) -> dict[str, Any]:
     async with ledger.db.read() as session:
         mined = sa.select(sa.func.max(History.at), sa.func.count()).where(History.target == ClaimStatus.MINED)
         last, rows = (await session.execute(mined)).one()
+        signed = sa.select(sa.func.min(History.at), sa.func.max(History.at)).where(History.target == ClaimStatus.SIGNED)
+        first_signed, last_signed = (await session.execute(signed)).one()
         transactions = await session.scalar(sa.select(sa.func.count(sa.distinct(TransactionClaim.transaction_id))).join(
             Transaction, Transaction.id == TransactionClaim.transaction_id).join(
             Attempt, Attempt.transaction_id == Transaction.id).where(Attempt.max_fee_per_gas > 1))  # fmt: skip
@@ -124,6 +126,9 @@ async def _ours(ledger: Ledger, count: int, folder: Path) -> dict[str, Any]:
     assert await ledger.chain.gateway.nonce(ledger.chain.sender) == transactions, "a nonce is not accounted for"
     return {
         "seconds": (last - started).total_seconds(),
+        "until_first_signed": round((first_signed - started).total_seconds(), 2),
+        "until_last_signed": round((last_signed - started).total_seconds(), 2),
+        "until_last_mined": round((last - started).total_seconds(), 2),
         "daemon_cpu_ms_per_claim": round(cpu / count * 1000, 3),
         "node_cpu_ms_per_claim": round(node_cpu / count * 1000, 3),
         "rss_mb_early": round(memory[len(memory) // 4], 1),

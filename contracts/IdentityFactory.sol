@@ -8,6 +8,7 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {HandedOver} from "./HandedOver.sol";
 import {Identity} from "./Identity.sol";
 import {WalletLinks} from "./WalletLinks.sol";
+import {IClaimIssuer} from "./interfaces/IClaimIssuer.sol";
 import {IIdFactory} from "./interfaces/IIdFactory.sol";
 import {IIdentity} from "./interfaces/IIdentity.sol";
 import {IIdentityFactory} from "./interfaces/IIdentityFactory.sol";
@@ -155,6 +156,23 @@ contract IdentityFactory is WalletLinks, HandedOver, EIP712 {
     /// @inheritdoc IIdentityFactory
     function predict(address wallet, address adder) public view returns (address) {
         return _predict(CloneArguments.encode(wallet, adder), bytes32(0));
+    }
+
+    /// @inheritdoc IIdentityFactory
+    function standings(address issuer, address[] calldata wallets, uint256[] calldata topics)
+        external
+        view
+        returns (address[] memory identities, uint256[] memory epochs)
+    {
+        if (wallets.length != topics.length) revert LengthMismatch();
+        identities = new address[](wallets.length);
+        epochs = new uint256[](wallets.length);
+        for (uint256 i = 0; i < wallets.length; ++i) {
+            address identity = getIdentity(wallets[i]);
+            if (identity == address(0)) identity = predict(wallets[i], issuer);
+            identities[i] = identity;
+            epochs[i] = IClaimIssuer(issuer).epochOf(identity, topics[i]);
+        }
     }
 
     function _createFor(address wallet, address adder) private returns (address identity) {

@@ -1,17 +1,23 @@
 """Addresses as everybody writes them: EIP-55, hex whose capitals are a checksum."""
 
+import re
 from functools import lru_cache
 
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
+from issuer.hashes import keccak
 
+_DIGITS = re.compile("[0-9a-f]{40}")
 ERASED = "erased"  # what stands where an address stood
 
 
 @lru_cache(maxsize=2**14)  # one claim's way meets the same address several times, and each checksum is a hash
 def eip55(address: str | bytes) -> str:
-    """Of 0x and 40 hex digits in any case, or of 20 bytes. Raises `ValueError` for anything else."""
-    return str(to_checksum_address(address))
+    """Of 0x and 40 hex digits in any case, or of 20 bytes. Raises `ValueError` for anything else. Source: EIP-55."""
+    digits = address.hex() if isinstance(address, bytes) else address.removeprefix("0x").lower()
+    if not _DIGITS.fullmatch(digits) or (isinstance(address, str) and address[:2] != "0x"):
+        raise ValueError("not an address")
+    checksum = keccak(digits.encode()).hex()
+    pairs = zip(digits, checksum, strict=False)  # a hash is longer than an address
+    return "0x" + "".join([digit.upper() if nibble > "7" else digit for digit, nibble in pairs])
 
 
 @lru_cache(maxsize=64)  # our own keys, over and over: each of their signatures is recovered

@@ -39,6 +39,11 @@ log = structlog.get_logger(__name__)
 SWEEP_SECONDS = 3.0
 AUDIT_SECONDS = 10.0
 SWITCH_SECONDS = 0.0005  # a thread that waits for SQLite comes back within this, however busy the loop is
+GARBAGE = (
+    50_000,
+    20,
+    100,
+)  # a wave makes tens of thousands of objects that no cycle holds: looking for one takes 5 to 10 %
 
 
 async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
@@ -95,6 +100,7 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
             log.info("daemon_ready", chain_id=room.chain_id, pid=os.getpid())
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.freeze()  # what is loaded by now stays: looking for garbage in it would stop a wave of claims for 0.1 s
+        gc.set_threshold(*GARBAGE)
         pages = DaemonPages(
             db,
             queue,

@@ -99,7 +99,7 @@ class ChainSettings(NodeSettings, frozen=True, kw_only=True):
     revoker_remote: Secret | None = msgspec.field(name="CLAIMWRIGHT_REVOKER_REMOTE", default=None)
     max_fee_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_MAX_FEE_GWEI", default=None)
     daily_fees_gwei: Positive | None = msgspec.field(name="CLAIMWRIGHT_DAILY_FEES_GWEI", default=None)
-    max_in_flight: Annotated[int, Meta(ge=1, le=64)] | None = msgspec.field(
+    max_in_flight: Annotated[int, Meta(ge=1, le=512)] | None = msgspec.field(
         name="CLAIMWRIGHT_MAX_IN_FLIGHT", default=None
     )
     reserve_revocations: Annotated[int, Meta(ge=0)] = msgspec.field(name="CLAIMWRIGHT_RESERVE_REVOCATIONS", default=100)

@@ -23,6 +23,7 @@ interface IIdentityFactory is IIdFactory {
     error MaxWalletsPerIdentityExceeded();
     error Expired(uint256 deadline);
     error InvalidConsent();
+    error LengthMismatch();
 
     /// @notice Makes the identity of `wallet`, which is its first manager, and links them.
     /// @dev Sent by the wallet itself, or by a registered deployer that names itself as the adder.
@@ -59,6 +60,13 @@ interface IIdentityFactory is IIdFactory {
 
     /// @notice Where `createFor(wallet, adder)` puts the identity.
     function predict(address wallet, address adder) external view returns (address);
+
+    /// @notice For each wallet its identity, or where `createFor(wallet, issuer)` would put it, and the issuer's epoch of it for the topic beside it.
+    /// @dev One question in the place of three for each claim that an issuer is about to make. Lists of two lengths revert.
+    function standings(address issuer, address[] calldata wallets, uint256[] calldata topics)
+        external
+        view
+        returns (address[] memory identities, uint256[] memory epochs);
 
     /// @notice Whether this factory made it. Never reverts.
     function isIdentity(address identity) external view returns (bool);

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-from eth_utils.crypto import keccak
 
+from issuer.hashes import keccak
 from issuer.recovery import address_of
 
 LIFE = timedelta(minutes=15)

@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 
 from issuer.chain.encoding import WORDS
 from issuer.chain.wire import Call
+from issuer.hashes import keccak
 
 
 class Artifact(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class Function(msgspec.Struct, frozen=True):
 
 @cache
 def _selector(name: str, inputs: tuple[str, ...]) -> bytes:
-    return keccak(text=f"{name}({','.join(inputs)})")[:4]
+    return keccak(f"{name}({','.join(inputs)})".encode())[:4]
 
 
 _CLAIMS = "(uint256,uint256,bytes,bytes,string)[]"
@@ -95,6 +95,7 @@ GET_CLAIM = Function(
     "Identity", "getClaim", ("bytes32",), ("uint256", "uint256", "address", "bytes", "bytes", "string")
 )
 GET_IDENTITY = Function("IdentityFactory", "getIdentity", ("address",), ("address",))
+STANDINGS = Function("IdentityFactory", "standings", ("address", "address[]", "uint256[]"), ("address[]", "uint256[]"))
 PREDICT = Function("IdentityFactory", "predict", ("address", "address"), ("address",))
 SET_DEPLOYER = Function("IdentityFactory", "setDeployer", ("address", "bool"))
 IS_DEPLOYER = Function("IdentityFactory", "isDeployer", ("address",), ("bool",))

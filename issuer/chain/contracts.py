@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils.crypto import keccak
 
 from issuer.addresses import eip55
 from issuer.chain import abi, encoding
@@ -17,6 +16,7 @@ from issuer.chain.abi import Artifact as Artifact
 from issuer.chain.abi import artifact as artifact
 from issuer.chain.wire import Call, Log, Receipt
 from issuer.errors import ChainError
+from issuer.hashes import keccak
 
 PURPOSE_MANAGEMENT = 1
 PURPOSE_CLAIM = 3
@@ -200,6 +200,42 @@ def identity_of(linked: bytes | None, predicted: bytes | None) -> str | None:
     return decode_address(linked) or decode_address(predicted)
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """Where a wallet's Identity is or will be (EIP-55), and the issuer's epoch of it for a topic."""
+
+    identity: str
+    epoch: int
+
+
+def standings(factory: str, issuer: str, wallets: Sequence[str], topics: Sequence[int]) -> Call:
+    """The same question for many wallets at once, each with its topic; `decode_standings` reads the answer."""
+    lists = [
+        encoding.static_array(encoding.address(wallet) for wallet in wallets),
+        encoding.static_array(encoding.uint(topic) for topic in topics),
+    ]
+    arguments = encoding.dynamic_tuple([encoding.address(issuer)], lists)
+    return Call(to=factory, data=abi.STANDINGS.selector + arguments)
+
+
+def decode_standings(answer: bytes | None, count: int) -> list[Standing]:
+    """One for each wallet, in order. Raises `ChainError` for an answer that our factory would not give."""
+    size = encoding.WORD * (1 + count)  # of a list with its length
+    heads = encoding.uint(2 * encoding.WORD) + encoding.uint(2 * encoding.WORD + size)
+    first, second = len(heads), len(heads) + size
+    length = encoding.uint(count)
+    if answer is None or len(answer) != second + size or answer[:first] != heads:
+        raise ChainError(_NO_SUCH_ANSWER)
+    if any(answer[place : place + encoding.WORD] != length for place in (first, second)):
+        raise ChainError(_NO_SUCH_ANSWER)
+    found = []
+    for place in range(first + encoding.WORD, second, encoding.WORD):
+        identity = decode_address(answer[place : place + encoding.WORD])
+        if identity is None:
+            raise ChainError(_NO_SUCH_ANSWER)
+        found.append(Standing(identity, _uint(answer[place + size : place + size + encoding.WORD])))
+    return found
+
+
 def epoch_of(issuer: str, identity: str, topic: int) -> Call:
     return abi.EPOCH_OF.call(issuer, identity, topic)
 
@@ -298,11 +334,11 @@ def decode_claim(answer: bytes | None) -> ClaimInput | None:
 
 # Events: topic 0 and the number of topics.
 _CLAIM_FIELDS = "bytes32,uint256,uint256,address,bytes,bytes,string"
-CLAIM_ADDED = keccak(text=f"ClaimAdded({_CLAIM_FIELDS})")
-CLAIM_CHANGED = keccak(text=f"ClaimChanged({_CLAIM_FIELDS})")
-CLAIM_REMOVED = keccak(text=f"ClaimRemoved({_CLAIM_FIELDS})")
-CLAIM_FAILED = keccak(text="ClaimFailed(address,uint256,uint256)")
-SUBJECT_REVOKED = keccak(text="SubjectRevoked(address,uint256,uint16)")
+CLAIM_ADDED = keccak(f"ClaimAdded({_CLAIM_FIELDS})".encode())
+CLAIM_CHANGED = keccak(f"ClaimChanged({_CLAIM_FIELDS})".encode())
+CLAIM_REMOVED = keccak(f"ClaimRemoved({_CLAIM_FIELDS})".encode())
+CLAIM_FAILED = keccak(b"ClaimFailed(address,uint256,uint256)")
+SUBJECT_REVOKED = keccak(b"SubjectRevoked(address,uint256,uint16)")
 
 
 def claims_added(receipt: Receipt) -> set[tuple[str, bytes]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import rlp
 from eth_abi.abi import encode
-from eth_utils.crypto import keccak
 
 from issuer.addresses import eip55
 from issuer.chain import contracts, fees, rules
@@ -25,6 +24,7 @@ from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer, checked_sign
 from issuer.chain.wire import Call
 from issuer.errors import ChainError, InvalidInput, NodeUnavailable, SettingsError, WrongChain
+from issuer.hashes import keccak
 
 WAIT_SECONDS = 180.0
 RESEND_SECONDS = 5.0

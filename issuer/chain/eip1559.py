@@ -5,7 +5,8 @@ Source: EIP-1559 and EIP-2718. The access list is always empty: no call of ours 
 
 import msgspec
 import rlp
-from eth_utils.crypto import keccak
+
+from issuer.hashes import keccak
 
 TYPE = b"\x02"
 

@@ -129,7 +129,7 @@ def is_live(chain_id: int) -> bool:
 class ChainProfile(msgspec.Struct, frozen=True, kw_only=True):
     """How a chain is treated. `depth` 1 means the block that includes a transaction confirms it.
 
-    `max_unmined` bounds a lane: a node promises an account few places in its pool (go-ethereum: 16).
+    `max_unmined` bounds a lane: a node promises an account few places in its pool (go-ethereum: 16; anvil has no end).
     `uses_finalized`: its `finalized` tag is asked instead of `depth`. Seconds: `block_seconds` how long new claims
     gather while a transaction is unmined, `poll_seconds` between looks at the head, `resend_seconds` before stored
     bytes are sent again, `bump_seconds` before an unmined transaction offers more, `lag_seconds` how long a head that
@@ -159,7 +159,7 @@ LIVE = ChainProfile()
 LOCAL = ChainProfile(
     name="local",
     depth=1,
-    max_unmined=64,
+    max_unmined=512,
     block_seconds=1.0,
     poll_seconds=0.05,
     resend_seconds=2.0,

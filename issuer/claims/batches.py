@@ -13,8 +13,8 @@ from issuer.claims.tables import Claim
 
 FOREIGN = "foreign"
 # Claims of one step, at most and at least. More would spread a step's fixed costs further, but would also hold SQLite's
-# one write lock, for which webhooks wait, longer than the tenth of a second that this many take.
-WAVE, LEAST_WAVE = 512, 128
+# one write lock, for which webhooks wait, longer than the fifth of a second that this many take.
+WAVE, LEAST_WAVE = 1024, 128
 LONG_STEP_SECONDS = 2.0  # a lane's lease lasts five, and revocations wait for the step to end
 
 

@@ -15,6 +15,7 @@ from issuer.cases.levels import Policy
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.chain import contracts
+from issuer.chain.contracts import ClaimInput, Standing
 from issuer.chain.gateway import Call, Gateway, Head
 from issuer.chain.lanes import LaneKeeper
 from issuer.chain.rules import is_local, shard
@@ -29,9 +30,11 @@ from issuer.claims.signing import ClaimSigning
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
 from issuer.db import Database
-from issuer.errors import ChainError, Changed
+from issuer.errors import Changed
 from issuer.secrets import KeyRing
 from issuer.stops import store as stops
+
+ASKED_TOGETHER = 256  # wallets of one question, which takes a node some 3,000,000 gas: any answers that
 
 log = structlog.get_logger(__name__)
 
@@ -161,20 +164,16 @@ class Issues:
         """Ask the chain about each claim, then sign those that are still to be made."""
         everything = [claim for batch in batches for claim in batch]
         claims = [claim for claim in everything if not claim.foreign]
-        questions = [self._questions(claim) for claim in claims]
-        head, answers = await self._gateway.snapshot([call for calls in questions for call in calls])
+        head, standings, shown = await self._standings(claims)
         crashpoint.reached("issue.preflight")
-        replies = iter(answers)
         epochs: dict[str, int] = {}
-        for claim, calls in zip(claims, questions, strict=True):
-            linked, predicted, epoch, *onchain = [next(replies) for _ in calls]
-            identity = contracts.identity_of(linked, predicted)
-            if identity != claim.identity:
-                await self._change_identity(claim, identity)
-            elif onchain and _stands(claim, contracts.decode_claim(onchain[0]), contracts.decode_uint(epoch)):
+        for claim, there in zip(claims, standings, strict=True):
+            if there.identity != claim.identity:
+                await self._change_identity(claim, there.identity)
+            elif _stands(claim, shown.get(claim.id), there.epoch):
                 await self._adopt(claim)
             else:
-                epochs[claim.id] = contracts.decode_uint(epoch)
+                epochs[claim.id] = there.epoch
         offered = await self._survey([claim for claim in everything if claim.foreign], epochs)
         wanted = [claim for claim in everything if claim.id in epochs]
         async with self._lane.signatures_of(self._signing.address):
@@ -205,15 +204,22 @@ class Issues:
                     offered.add(claim.id)
         return offered
 
-    def _questions(self, claim: Claim) -> list[Call]:
-        """Where the identity is, its epoch, and what stands there if this claim was ever signed."""
-        calls = [
-            *contracts.identity_calls(self._at.factory, claim.wallet, self._at.claim_issuer),
-            contracts.epoch_of(self._at.claim_issuer, claim.identity, int(claim.topic)),
-        ]
-        if claim.word is not None:
-            calls.append(contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])))
-        return calls
+    async def _standings(self, claims: Sequence[Claim]) -> tuple[Head, list[Standing], dict[str, ClaimInput | None]]:
+        """Of a head: where each identity is, with its epoch; and by claim id what is there, if it was ever signed."""
+        lists = [claims[start : start + ASKED_TOGETHER] for start in range(0, len(claims), ASKED_TOGETHER)]
+        signed = [claim for claim in claims if claim.word is not None]
+        calls = [self._question(several) for several in lists]
+        calls += [contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])) for claim in signed]
+        head, answers = await self._gateway.snapshot(calls)
+        found: list[Standing] = []
+        for several, answer in zip(lists, answers, strict=False):
+            found += contracts.decode_standings(answer, len(several))
+        onchain = zip(signed, answers[len(lists) :], strict=True)
+        return head, found, {claim.id: contracts.decode_claim(answer) for claim, answer in onchain}
+
+    def _question(self, claims: Sequence[Claim]) -> Call:
+        wallets, topics = [claim.wallet for claim in claims], [int(claim.topic) for claim in claims]
+        return contracts.standings(self._at.factory, self._at.claim_issuer, wallets, topics)
 
     async def _submit(self, prepared: list[list[Prepared]], head: Head) -> None:
         sender, nonce = self._lane.sender, await self._lane.next_nonce()
@@ -273,10 +279,8 @@ class Issues:
             metrics.QUEUE_WAIT.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())
         await moves.write(session)
 
-    async def _change_identity(self, claim: Claim, identity: str | None) -> None:
+    async def _change_identity(self, claim: Claim, identity: str) -> None:
         """The wallet was linked to another Identity since the claim was queued."""
-        if identity is None:
-            raise ChainError("the IdentityFactory names no Identity; is the deployment file of this chain?")
         async with self._db.write() as session:
             taken = await store.waiting_for(session, identity, claim.topic, claim.chain_id)
             for row in await store.locked(session, [claim.id]):
@@ -327,7 +331,7 @@ def _is_there(claim: Claim, case: Case) -> bool:
     return claim.identity == case.identity if claim.foreign else case.identity is None
 
 
-def _stands(claim: Claim, onchain: contracts.ClaimInput | None, epoch: int) -> bool:
+def _stands(claim: Claim, onchain: ClaimInput | None, epoch: int) -> bool:
     """Does exactly what we signed for this claim stand on chain, and still count?"""
     if onchain is None or claim.word is None or claim.epoch != epoch:
         return False

@@ -8,11 +8,11 @@ from enum import StrEnum
 from functools import lru_cache
 
 import msgspec
-from eth_utils.crypto import keccak
 
 from issuer.chain import encoding
 from issuer.chain.rules import is_live
 from issuer.errors import IllegalMove
+from issuer.hashes import keccak
 
 WORD_LAYOUT = 1
 COMMITMENT_BYTES = 21
@@ -24,11 +24,11 @@ MAX_FAILURES = 5
 RENEW_LEAD = timedelta(days=30)
 PRODUCTION = "production"
 
-DOMAIN_TYPE = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
-CLAIM_TYPE = keccak(text="Claim(address identity,uint256 topic,bytes32 word)")
-ONBOARD_TYPE = keccak(text="Onboard(uint256 topic,bytes32 items,uint256 nonce,uint256 deadline)")
-DOMAIN_NAME = keccak(text="Claimwright")
-DOMAIN_VERSION = keccak(text="1")
+DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+CLAIM_TYPE = keccak(b"Claim(address identity,uint256 topic,bytes32 word)")
+ONBOARD_TYPE = keccak(b"Onboard(uint256 topic,bytes32 items,uint256 nonce,uint256 deadline)")
+DOMAIN_NAME = keccak(b"Claimwright")
+DOMAIN_VERSION = keccak(b"1")
 
 
 class ClaimStatus(StrEnum):

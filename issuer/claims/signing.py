@@ -1,6 +1,5 @@
 """What only the claim signer can make: words with their signatures, and the leave of a hosted batch."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -11,7 +10,7 @@ from issuer.cases.tables import Case
 from issuer.chain import contracts
 from issuer.chain.contracts import Authorization
 from issuer.chain.gateway import Head
-from issuer.chain.signer import Signer, checked_sign
+from issuer.chain.signer import Signature, Signer, checked_sign, checked_sign_all
 from issuer.chain.transactions import Plan
 from issuer.claims import rules
 from issuer.claims.batches import Prepared, gas, lane_prefix
@@ -24,7 +23,6 @@ from issuer.secrets import KeyRing
 log = structlog.get_logger(__name__)
 
 LEAVE_SECONDS = 24 * 60 * 60  # how long a hosted batch may wait to be mined
-SIGNED_TOGETHER = 32  # a remote signer takes many at once; one in this process does not care
 
 
 class ClaimSigning:
@@ -59,11 +57,15 @@ class ClaimSigning:
             word = self._word(claim, cases[claim.case_id], epochs[claim.id], head, ends.get(claim.case_id))
             if word is not None:
                 words[claim.id] = word
-        sound = [claim for claim in claims if claim.id in words]
-        prepared: list[Prepared] = []
-        for start in range(0, len(sound), SIGNED_TOGETHER):
-            several = [self._prepare(claim, words[claim.id]) for claim in sound[start : start + SIGNED_TOGETHER]]
-            prepared += await asyncio.gather(*several)
+        signed = [claim for claim in claims if claim.id in words and claim.form != rules.HOSTED]
+        messages = [self._message(claim, words[claim.id]) for claim in signed]
+        made = await checked_sign_all(self._signer, messages)
+        signatures = {claim.id: _compact(signature) for claim, signature in zip(signed, made, strict=True)}
+        prepared = [
+            Prepared(claim=claim, word=words[claim.id], signature=signatures.get(claim.id))
+            for claim in claims
+            if claim.id in words
+        ]
         return prepared, [claim for claim in claims if claim.id not in words]
 
     def _word(self, claim: Claim, case: Case, epoch: int, head: Head, end: datetime | None) -> bytes | None:
@@ -86,11 +88,8 @@ class ClaimSigning:
             log.error("claim_not_made", claim_id=claim.id, case_id=case.id, reason=type(error).__name__)
             return None
 
-    async def _prepare(self, claim: Claim, word: bytes) -> Prepared:
-        if claim.form == rules.HOSTED:
-            return Prepared(claim=claim, word=word, signature=None)
-        message = rules.claim_message(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
-        return Prepared(claim=claim, word=word, signature=await self._compact(message))
+    def _message(self, claim: Claim, word: bytes) -> bytes:
+        return rules.claim_message(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
 
     async def plan(self, batch: Sequence[Prepared], head: Head, *, sender: str, nonce: int) -> Plan:
         """The transaction of a batch. `nonce` is the sender's: a leave's own is made of it, and counts once."""
@@ -113,9 +112,11 @@ class ClaimSigning:
             nonce=nonce,
             deadline=deadline,
         )
-        leave = Authorization(nonce=nonce, deadline=deadline, signature=await self._compact(message))
+        leave = Authorization(
+            nonce=nonce, deadline=deadline, signature=_compact(await checked_sign(self._signer, message))
+        )
         return contracts.onboard_hosted(topic, items, leave)
 
-    async def _compact(self, message: bytes) -> bytes:
-        signature = await checked_sign(self._signer, message)
-        return rules.compact_signature(signature.r, signature.s, signature.y_parity)
+
+def _compact(signature: Signature) -> bytes:
+    return rules.compact_signature(signature.r, signature.s, signature.y_parity)

@@ -49,6 +49,36 @@ contract FactoryTest is BaseTest {
         assertNotEq(factory.predict(a, b), factory.predict(c, d));
     }
 
+    /// @dev Says what the three questions say that it stands for, whatever is there.
+    function testFuzz_StandingsAreThoseOfEachWallet(address other, uint256 topic) public {
+        vm.assume(other != holder && other != further);
+        address made = address(newIdentity());
+        vm.startPrank(manager);
+        issuer.revokeSubject(made, TOPIC);
+        issuer.revokeSubject(factory.predict(further, address(issuer)), topic);
+        vm.stopPrank();
+        address[] memory wallets = new address[](4);
+        (wallets[0], wallets[1], wallets[2], wallets[3]) = (holder, further, other, holder);
+        uint256[] memory topics = new uint256[](4);
+        (topics[0], topics[1], topics[2], topics[3]) = (TOPIC, topic, topic, topic);
+        (address[] memory identities, uint256[] memory epochs) = factory.standings(address(issuer), wallets, topics);
+        assertEq(identities.length, 4);
+        assertEq(epochs.length, 4);
+        for (uint256 i = 0; i < 4; ++i) {
+            address linked = factory.getIdentity(wallets[i]);
+            assertEq(identities[i], linked == address(0) ? factory.predict(wallets[i], address(issuer)) : linked);
+            assertEq(epochs[i], issuer.epochOf(identities[i], topics[i]));
+        }
+        assertEq(identities[0], made);
+        assertEq(epochs[0], 1);
+        assertEq(epochs[1], 1);
+    }
+
+    function test_RevertWhen_StandingsAreAskedWithListsOfTwoLengths() public {
+        vm.expectRevert(IIdentityFactory.LengthMismatch.selector);
+        factory.standings(address(issuer), new address[](2), new uint256[](1));
+    }
+
     function testFuzz_IsIdentityNeverReverts(address any, bytes calldata code) public {
         assertFalse(factory.isIdentity(any));
         vm.etch(further, code);

@@ -6,8 +6,9 @@ import pytest
 
 from issuer.chain import contracts
 from issuer.chain.abi import Function
-from issuer.chain.contracts import ClaimInput, Onboarding, Revocation
+from issuer.chain.contracts import ClaimInput, Onboarding, Revocation, Standing
 from issuer.claims.rules import onchain_id
+from issuer.errors import ChainError
 from tests.integration.chain.conftest import (
     CLAIM_SIGNER,
     SENDER,
@@ -77,6 +78,24 @@ async def test_a_claim_from_nothing_to_revoked(world, gateway):
     again = await transact(gateway, SENDER, issuer, revocation, contracts.revoke_gas(1))
     assert again.succeeded
     assert contracts.subjects_revoked(again, issuer) == set()
+
+
+async def test_many_wallets_standings_are_one_question(world, gateway):
+    items, identities = await signed_items(world, gateway, 3)
+    issuer, factory = world.at("ClaimIssuer"), world.at("IdentityFactory")
+    await onboard(world, gateway, items[:1])
+    revocations = [Revocation(identity=identity, topic=TOPIC, epoch=0) for identity in identities[:2]]
+    await transact(gateway, SENDER, issuer, contracts.revoke_batch(revocations), contracts.revoke_gas(2))
+    wallets = [item.wallet for item in items]
+    (answer,) = await gateway.call([contracts.standings(factory, issuer, wallets, [TOPIC, TOPIC, TOPIC])])
+    assert contracts.decode_standings(answer, 3) == [
+        Standing(identity, epoch) for identity, epoch in zip(identities, (1, 1, 0), strict=True)
+    ]
+    for wrong in (None, b"", answer[:-1], answer + bytes(32), bytes(len(answer))):
+        with pytest.raises(ChainError):
+            contracts.decode_standings(wrong, 3)
+    with pytest.raises(ChainError):
+        contracts.decode_standings(answer, 2)
 
 
 async def test_twenty_are_issued_and_revoked_within_their_gas(world, gateway):

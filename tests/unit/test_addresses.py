@@ -1,0 +1,29 @@
+"""Our hash and our addresses are those that everybody else's tools make."""
+
+import pytest
+from eth_utils.address import to_checksum_address
+from eth_utils.crypto import keccak as reference
+from hypothesis import given
+from hypothesis import strategies as st
+
+from issuer.addresses import eip55
+from issuer.hashes import keccak
+
+
+@given(st.binary(max_size=300))
+def test_the_hash_is_keccak(data: bytes) -> None:
+    assert keccak(data) == reference(data)
+
+
+@given(st.binary(min_size=20, max_size=20))
+def test_an_address_has_everybodys_checksum(raw: bytes) -> None:
+    expected = to_checksum_address(raw)
+    assert [eip55(raw), eip55("0x" + raw.hex()), eip55("0x" + raw.hex().upper()), eip55(expected)] == [expected] * 4
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "0x", "11" * 20, "0X" + "11" * 20, "0x" + "g" * 40, "0x" + "１" * 40, "0x" + "1" * 41, bytes(19)]
+)
+def test_what_is_no_address_is_refused(wrong: str | bytes) -> None:
+    with pytest.raises(ValueError, match="not an address"):
+        eip55(wrong)
