@@ -76,6 +76,9 @@ REORGS = _counter("issuer_reorgs", "Times that a block with transactions of ours
 REORG_DEPTH = _histogram(
     "issuer_reorg_depth_blocks", "How deep that block was.", "chain_id", buckets=(1, 2, 3, 5, 8, 12, 20, 32, 64)
 )
+FINAL_TAKEN_BACK = _counter(
+    "issuer_final_transactions_taken_back", "Transactions that a reorg took back though they were final.", "chain_id"
+)
 LANE_BALANCE = _gauge("issuer_lane_balance_gwei", "What the lane's sender can pay with.", "chain_id", "lane")
 GAS_BUDGET = _gauge("issuer_gas_budget_used_ratio", "Used share of the lane's fees of today.", "chain_id", "lane")
 LANE_CLAIMS = _gauge("issuer_lane_affordable_claims", "How many claims that pays for now.", "chain_id", "lane")

@@ -154,6 +154,7 @@ class Nonces:
     ) -> bytes:
         if row is not None and row.status in OPEN | {TxStatus.FINAL}:
             if row.status == TxStatus.FINAL:
+                metrics.FINAL_TAKEN_BACK.labels(self._lane.chain_id).inc()
                 log.error("final_block_taken_back", chain_id=self._lane.chain_id, nonce=nonce)
             return _mined_form(row, attempts[row.id])
         if row is not None and attempts[row.id][-1].noop:

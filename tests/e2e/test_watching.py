@@ -33,6 +33,7 @@ PERSON = {"name_first": "canary-given-name", "email_address": "canary@example.or
 # Counted only when something goes wrong that this file does not bring about. They must still be declared.
 RARE = {
     "issuer_gas_budget_used_ratio",
+    "issuer_final_transactions_taken_back_total",
     "issuer_reorgs_total",
     "issuer_reorg_depth_blocks_bucket",
     "issuer_signer_errors_total",

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 import sqlalchemy as sa
 
+from issuer import metrics
 from issuer.chain import rules as chain_rules
 from issuer.chain.abi import SET_OPERATOR
 from issuer.chain.fees import Fees
@@ -56,6 +57,26 @@ async def test_a_transaction_that_a_reorg_puts_into_another_block_is_followed_th
     assert await engine.is_verified(wallet)
     assert len(await engine.rows(Attempt)) == 1
     assert await oracle.problems() == []
+
+
+@pytest.mark.failure("F09")
+async def test_what_was_final_and_is_taken_back_is_counted_and_sent_again_unchanged(engine: Engine) -> None:
+    wallet = await approved(engine)
+    await engine.settle()
+    assert await statuses(engine) == [ClaimStatus.CONFIRMED]
+    counted = metrics.FINAL_TAKEN_BACK.labels(CHAIN_ID)
+    before = counted._value.get()
+    await rpc(engine.url, "anvil_reorg", 1, [])
+    assert not await engine.is_verified(wallet)
+    await rpc(engine.url, "evm_setAutomine", False)
+    behind = await approved(engine)
+    await engine.pump()
+    await engine.upkeep.tend(now=True)
+    assert counted._value.get() == before + 1
+    await settle_mining(engine)
+    assert await engine.is_verified(wallet)
+    assert await engine.is_verified(behind)
+    assert len(await engine.rows(Attempt)) == 2, "one for each claim: nothing was signed anew"
 
 
 @pytest.mark.failure("F09")
