@@ -52,6 +52,7 @@ PATIENCE_SECONDS = 600.0
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=[SIGNED, HOSTED], default=SIGNED)
     parser.add_argument("--claims", type=int, default=10_000)
+    parser.add_argument("--lanes", type=int, default=1, help="senders, each with a lane of its own")
     parser.add_argument("--stored", type=int, default=0, help="confirmed claims that are in the store already")
 
 
@@ -66,7 +67,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 async def _measure(args: argparse.Namespace, database_url: str, folder: Path) -> dict[str, Any]:
-    async with chain(folder) as where:
+    async with chain(folder, senders=args.lanes) as where:
         ledger = Ledger(database_url, where, folder)
         try:
             await ledger.fill(args.stored)
@@ -86,6 +87,7 @@ async def _measure(args: argparse.Namespace, database_url: str, folder: Path) ->
     return {
         "store": args.store,
         "form": args.form,
+        "lanes": args.lanes,
         "claims": args.claims,
         "stored": args.stored,
         "claims_per_second": round(rate, 1),
@@ -123,7 +125,8 @@ async def _ours(ledger: Ledger, count: int, folder: Path) -> dict[str, Any]:
             Transaction, Transaction.id == TransactionClaim.transaction_id).join(
             Attempt, Attempt.transaction_id == Transaction.id).where(Attempt.max_fee_per_gas > 1))  # fmt: skip
     assert rows == count, f"{rows} claims were mined, not {count}"
-    assert await ledger.chain.gateway.nonce(ledger.chain.sender) == transactions, "a nonce is not accounted for"
+    nonces = sum([await ledger.chain.gateway.nonce(sender) for sender in ledger.chain.senders])
+    assert nonces == transactions, "a nonce is not accounted for"
     return {
         "seconds": (last - started).total_seconds(),
         "until_first_signed": round((first_signed - started).total_seconds(), 2),
@@ -162,7 +165,7 @@ async def _limit(where: Chain, raw: list[bytes]) -> float:
     began = time.perf_counter()
     for start in range(0, len(raw), SENT_TOGETHER):
         await where.gateway.send(raw[start : start + SENT_TOGETHER])
-    while (await where.gateway.receipts(hashes[-1:]))[0] is None:
+    while None in await where.gateway.receipts(hashes[-len(where.senders) :]):
         await asyncio.sleep(0.02)
     for start in range(0, len(hashes), SENT_TOGETHER):
         receipts = await where.gateway.receipts(hashes[start : start + SENT_TOGETHER])
@@ -181,7 +184,7 @@ async def _naive(where: Chain) -> float:
 
     web3 = AsyncWeb3(AsyncHTTPProvider(where.url))
     try:
-        sender, signer = Account.from_key(where.sender_key), Account.from_key(where.claim_signer_key)
+        sender, signer = Account.from_key(where.sender_keys[0]), Account.from_key(where.claim_signer_key)
         issuer = web3.eth.contract(address=where.contracts["ClaimIssuer"], abi=artifact("ClaimIssuer").abi)
         factory = web3.eth.contract(address=where.contracts["IdentityFactory"], abi=artifact("IdentityFactory").abi)
         domain = rules.domain_separator(CHAIN_ID, issuer.address)

@@ -55,14 +55,14 @@ _CARRIED = 25  # claims of a transaction of the past
 
 
 class Chain:
-    """A local chain with our contracts; `sender` pays and may send, `claim_signer` makes claims true."""
+    """A local chain with our contracts; the senders pay and may send, the claim signer makes claims true."""
 
     def __init__(self, url: str, pid: int, gateway: Gateway, keys: Sequence[bytes], deployment: Deployment) -> None:
         self.url = url
         self.pid = pid
         self.gateway = gateway
-        self.sender_key, self.claim_signer_key = keys
-        self.sender = LocalSigner(self.sender_key).address
+        self.claim_signer_key, *self.sender_keys = keys
+        self.senders = [LocalSigner(key).address for key in self.sender_keys]
         self.contracts = deployment.contracts
 
     async def identities(self, wallets: Sequence[str]) -> list[str]:
@@ -82,19 +82,19 @@ class Chain:
 
 
 @asynccontextmanager
-async def chain(folder: Path) -> AsyncIterator[Chain]:
+async def chain(folder: Path, *, senders: int = 1) -> AsyncIterator[Chain]:
     """A block every second with room for `BLOCK_GAS`. The deployment file is `folder/deployment.json`."""
-    deployer, *keys = (secrets.token_bytes(32) for _ in range(3))
+    deployer, *keys = (secrets.token_bytes(32) for _ in range(2 + senders))
     with start_anvil(block_time=BLOCK_SECONDS, extra=ANVIL_FLAGS) as anvil:
         gateway = Gateway(Secret(anvil.url), timeout_seconds=60)
         try:
-            for key in (deployer, keys[0]):
+            for key in (deployer, *keys[1:]):
                 await asyncio.to_thread(rpc, anvil.url, "anvil_setBalance", LocalSigner(key).address, hex(FUNDS_WEI))
             deployment = await deploy(
                 gateway,
                 LocalSigner(deployer),
-                senders=[LocalSigner(keys[0]).address],
-                claim_signer=LocalSigner(keys[1]).address,
+                senders=[LocalSigner(key).address for key in keys[1:]],
+                claim_signer=LocalSigner(keys[0]).address,
                 path=folder / "deployment.json",
                 topics=[TOPIC],
             )
@@ -125,7 +125,7 @@ class Ledger:
             "CLAIMWRIGHT_DEPLOYMENT_FILE": str(self._folder / "deployment.json"),
             "CLAIMWRIGHT_DECISION_KEYS": f"1:{self._private['decision']}",
             "CLAIMWRIGHT_DATA_KEYS": f"1:{self._private['data']}",
-            "CLAIMWRIGHT_SENDER_KEY": self.chain.sender_key.hex(),
+            "CLAIMWRIGHT_SENDER_KEY": ",".join(key.hex() for key in self.chain.sender_keys),
             "CLAIMWRIGHT_CLAIM_SIGNER_KEY": self.chain.claim_signer_key.hex(),
             "PERSONA_API_KEY": PROVIDER_KEY,
             "PERSONA_TEMPLATE_ID": TEMPLATE,
