@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVarTuple
 
 import asyncpg  # type: ignore[import-untyped]  # it ships without types
 import sqlalchemy as sa
@@ -22,6 +22,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.util.concurrency import await_only
 
 from issuer.errors import StoreBusy
+
+Row = TypeVarTuple("Row")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -236,7 +238,7 @@ def _begin_immediate(connection: sa.Connection, deadline: float) -> None:
         await_only(asyncio.sleep(BUSY_PAUSE_SECONDS))
 
 
-def for_update(statement: sa.Select[Any], session: AsyncSession, *, skip_locked: bool = False) -> sa.Select[Any]:
+def for_update(statement: sa.Select[*Row], session: AsyncSession, *, skip_locked: bool = False) -> sa.Select[*Row]:
     """Lock the selected rows where rows can be locked; on SQLite the write transaction already holds everything."""
     if session.get_bind().dialect.name == "sqlite":
         return statement
