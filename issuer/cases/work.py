@@ -210,21 +210,22 @@ class CaseWorker:
 
     async def _changed(self, silent: Sequence[Case]) -> list[Case]:
         """Those whose check is worth reading. The others have said their word for now, and may have run out of time."""
-        seen: dict[str, Glance] = {}
+        seen: dict[str, Glance] = {}  # by case: no provider's ids are told from another's
         by_provider: dict[tuple[str, str], list[Case]] = {}
         for case in silent:
             if case.check_ref is not None:
                 by_provider.setdefault((case.provider, case.environment), []).append(case)
         for cases in by_provider.values():
             try:
-                seen |= await self._provider(cases[0]).glance([str(case.check_ref) for case in cases])
+                glances = await self._provider(cases[0]).glance([str(case.check_ref) for case in cases])
+                seen |= {case.id: glances[ref] for case in cases if (ref := str(case.check_ref)) in glances}
             except ClaimwrightError as error:  # then each is read by itself, and says for itself what is wrong
                 log.warning("silent_cases_not_seen", count=len(cases), error_code=error.code)
         worth = [
             case
             for case in silent
             if case.check_ref is not None
-            and rules.is_worth_reading(CaseStatus(case.status), case.evidence_at, seen.get(case.check_ref))
+            and rules.is_worth_reading(CaseStatus(case.status), case.evidence_at, seen.get(case.id))
         ]
         rest = {case.id for case in silent} - {case.id for case in worth}
         if rest:

@@ -15,12 +15,11 @@ from typing import Any, Final
 import msgspec
 
 from issuer.errors import SettingsError
+from issuer.providers.persona_custom import Link, One, linked, yes_and_no
 from issuer.providers.persona_inquiry import Inquiry
-from issuer.providers.persona_transaction import words
 from issuer.providers.protocol import CheckOutcome, Outcome, Part, Reading
 from issuer.providers.wire import identifier, moment
 
-_Other = list[Any] | dict[str, Any] | str | int | float | bool | None
 MOST_OWNERS: Final = 99  # with the business itself as many as one list of inquiries shows
 
 # What an owner's inquiry says in a case that is approved. One that is only completed is the reviewer's to judge.
@@ -42,20 +41,12 @@ class CaseRules(msgspec.Struct, frozen=True, kw_only=True):
     declined: frozenset[str] = frozenset({"declined"})
 
 
-class _Link(msgspec.Struct):
-    id: Any = None
-
-
-class _One(msgspec.Struct):
-    data: _Link | None = None
-
-
 class _Many(msgspec.Struct):
-    data: list[_Link] | _Link | None = None  # an empty one may be written `{}`
+    data: list[Link] | Link | None = None  # an empty one may be written `{}`
 
 
 class _Relationships(msgspec.Struct, rename="kebab"):
-    case_template: _One | None = None
+    case_template: One | None = None
     inquiries: _Many | None = None
 
 
@@ -77,8 +68,7 @@ class Case(msgspec.Struct):
     relationships: _Relationships
 
     def template(self) -> str | None:
-        there = self.relationships.case_template
-        return identifier(there.data.id) if there is not None and there.data is not None else None
+        return linked(self.relationships.case_template)
 
     def inquiries(self) -> list[str]:
         there = self.relationships.inquiries
@@ -120,9 +110,7 @@ def rules_from(options: Mapping[str, str]) -> CaseRules:
         if pair and (identifier(inquiry) is None or identifier(case) is None):
             raise SettingsError("PERSONA_CASE_TEMPLATES", "must list pairs, each as itmpl_...:ctmpl_...")
         templates |= {inquiry: case} if pair else {}
-    approved, declined = (words(options[name]) for name in ("PERSONA_CASE_APPROVED", "PERSONA_CASE_DECLINED"))
-    if not approved or not declined or approved & declined:
-        raise SettingsError("PERSONA_CASE_APPROVED", "and PERSONA_CASE_DECLINED must list words, none of them twice")
+    approved, declined = yes_and_no(options, "PERSONA_CASE_APPROVED", "PERSONA_CASE_DECLINED")
     return CaseRules(templates=templates, approved=approved, declined=declined)
 
 

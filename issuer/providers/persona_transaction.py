@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from issuer.errors import SettingsError
+from issuer.providers.persona_custom import One, linked, yes_and_no
 from issuer.providers.protocol import Outcome, Reading
 from issuer.providers.wire import identifier, moment, reference
 
@@ -28,16 +28,8 @@ class TransactionRules(msgspec.Struct, frozen=True, kw_only=True):
     review: frozenset[str] = frozenset({"needs_review", "needs review", "errored"})
 
 
-class _Link(msgspec.Struct):
-    id: Any = None
-
-
-class _One(msgspec.Struct):
-    data: _Link | None = None
-
-
 class _Relationships(msgspec.Struct, rename="kebab"):
-    transaction_type: _One | None = None
+    transaction_type: One | None = None
 
 
 class _Attributes(msgspec.Struct, rename="kebab"):
@@ -63,16 +55,8 @@ _SINGLE = msgspec.json.Decoder(_Single)
 
 def rules_from(options: Mapping[str, str]) -> TransactionRules:
     """Raises `SettingsError`."""
-    names = ("PERSONA_TRANSACTION_APPROVED", "PERSONA_TRANSACTION_DECLINED")
-    approved, declined = (words(options[name]) for name in names)
-    if not approved or not declined or approved & declined:
-        raise SettingsError(names[0], f"and {names[1]} must list words, none of them twice")
+    approved, declined = yes_and_no(options, "PERSONA_TRANSACTION_APPROVED", "PERSONA_TRANSACTION_DECLINED")
     return TransactionRules(approved=approved, declined=declined)
-
-
-def words(text: str) -> frozenset[str]:
-    """A list of texts with commas between them, in lower case."""
-    return frozenset(filter(None, (part.strip().lower() for part in text.split(","))))
 
 
 def id_of(check_ref: str) -> str | None:
@@ -87,7 +71,7 @@ def read(body: bytes, rules: TransactionRules, *, environment: str, read_at: dat
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     times = [at for at in (moment(found.attributes.updated_at), moment(found.attributes.created_at)) if at is not None]
-    transaction_id, link = identifier(found.id), found.relationships.transaction_type
+    transaction_id = identifier(found.id)
     if found.type != "transaction" or transaction_id is None or not times:
         return None
     outcome = _outcome(found.attributes.status.strip().lower(), rules)
@@ -96,7 +80,7 @@ def read(body: bytes, rules: TransactionRules, *, environment: str, read_at: dat
         outcome=outcome,
         status=f"transaction.{outcome}",
         reference=reference(found.attributes.reference_id),
-        template=identifier(link.data.id) if link is not None and link.data is not None else None,
+        template=linked(found.relationships.transaction_type),
         environment=environment,
         evidence_at=max(times),
         decided_at=max(times) if outcome in (Outcome.APPROVED, Outcome.DECLINED) else None,

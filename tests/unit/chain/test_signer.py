@@ -7,7 +7,7 @@ from eth_utils.crypto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from issuer.chain.signer import CURVE_ORDER, LocalSigner, Signature, checked_sign
+from issuer.chain.signer import CURVE_ORDER, SIGNED_TOGETHER, LocalSigner, Signature, checked_sign, checked_sign_all
 from issuer.errors import SignerFailed
 
 KEY = bytes(range(1, 33))
@@ -120,3 +120,31 @@ def test_a_signer_shows_its_address_alone():
 def test_what_is_no_key_is_refused(key):
     with pytest.raises(ValueError):  # noqa: PT011 - coincurve's own words
         LocalSigner(key)
+
+
+async def test_many_are_signed_in_order_and_a_few_at_once_elsewhere() -> None:
+    at_once, most = 0, 0
+
+    async def remote(message):
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        await asyncio.sleep(0)
+        at_once -= 1
+        return await good(message)
+
+    messages = [bytes([number]) for number in range(SIGNED_TOGETHER + 3)]
+    local = await checked_sign_all(LocalSigner(KEY), messages)
+    assert local == [await checked_sign(LocalSigner(KEY), message) for message in messages]
+    assert await checked_sign_all(Faulty(remote), messages) == local
+    assert most == SIGNED_TOGETHER
+    assert await checked_sign_all(LocalSigner(KEY), []) == []
+
+
+async def test_one_bad_signature_among_many_is_refused() -> None:
+    async def sometimes(message):
+        key = KEY if message != b"7" else bytes([9]) * 32
+        return await LocalSigner(key).sign_digest(keccak(message), message)
+
+    with pytest.raises(SignerFailed, match="another key"):
+        await checked_sign_all(Faulty(sometimes), [str(number).encode() for number in range(10)])
