@@ -250,7 +250,8 @@ def times(places: Counter[tuple[str, int]]) -> int:
 def _lacking() -> sa.Select[tuple[str]]:
     """Approved cases whose newest decision has no claim, though no other case of the wallet was approved later."""
     other, later = aliased(Case), aliased(Decision)
-    newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id == Case.id).scalar_subquery()
+    decisions = sa.select(sa.func.max(Decision.id)).where(Decision.case_id == Case.id)
+    newest = decisions.correlate(Case).scalar_subquery()  # it stands two levels down, where nothing is found by itself
     return sa.select(Case.id).where(
         Case.status == CaseStatus.APPROVED,
         Case.person_ruling.is_(None),

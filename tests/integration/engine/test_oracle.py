@@ -74,3 +74,15 @@ def test_one_transaction_that_the_node_lists_in_two_blocks_ran_once() -> None:
     assert times(Counter({("0xa", 7): 1, ("0xa", 9): 1})) == 1
     assert times(Counter({("0xa", 7): 1, ("0xb", 9): 1})) == 2
     assert times(Counter({("0xa", 7): 2, ("0xa", 9): 1})) == 2
+
+
+async def test_an_older_approval_that_lacks_its_claim_is_not_settled(engine: Engine, oracle: Oracle) -> None:
+    """Also if the newest decision of all has one: chaos would stop waiting too soon."""
+    await confirmed(engine)
+    await confirmed(engine)
+    (older, _) = await engine.rows(Claim)
+    assert await oracle.unsettled() == []
+    async with engine.db.write() as session:
+        await session.execute(sa.text("DELETE FROM transaction_claims"))
+        await session.execute(sa.delete(Claim).where(Claim.id == older.id))
+    assert await oracle.unsettled() == [f"case {older.case_id} is approved and lacks its claim"]
