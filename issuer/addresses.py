@@ -5,16 +5,17 @@ from functools import lru_cache
 
 from issuer.hashes import keccak
 
-_DIGITS = re.compile("[0-9a-f]{40}")
+_ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 ERASED = "erased"  # what stands where an address stood
 
 
 @lru_cache(maxsize=2**14)  # one claim's way meets the same address several times, and each checksum is a hash
 def eip55(address: str | bytes) -> str:
     """Of 0x and 40 hex digits in any case, or of 20 bytes. Raises `ValueError` for anything else. Source: EIP-55."""
-    digits = address.hex() if isinstance(address, bytes) else address.removeprefix("0x").lower()
-    if not _DIGITS.fullmatch(digits) or (isinstance(address, str) and address[:2] != "0x"):
+    text = "0x" + address.hex() if isinstance(address, bytes) else address
+    if not _ADDRESS.fullmatch(text):
         raise ValueError("not an address")
+    digits = text[2:].lower()
     checksum = keccak(digits.encode()).hex()
     pairs = zip(digits, checksum, strict=False)  # a hash is longer than an address
     return "0x" + "".join([digit.upper() if nibble > "7" else digit for digit, nibble in pairs])

@@ -1,4 +1,4 @@
-"""The one hash of the chain. In C (`safe-pysha3`), for each claim takes a dozen of them."""
+"""The one hash of the chain. In C (`safe-pysha3`), because each claim takes several."""
 
 import sha3  # type: ignore[import-not-found,import-untyped,unused-ignore]  # it ships without types
 
