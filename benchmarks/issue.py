@@ -17,6 +17,7 @@ import asyncio
 import json
 import tempfile
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--form", choices=[SIGNED, HOSTED], default=SIGNED)
     parser.add_argument("--claims", type=int, default=10_000)
     parser.add_argument("--lanes", type=int, default=1, help="senders, each with a lane of its own")
+    parser.add_argument("--daemons", type=int, default=1, help="replicas; PostgreSQL alone takes more than one")
     parser.add_argument("--stored", type=int, default=0, help="confirmed claims that are in the store already")
 
 
@@ -76,7 +78,7 @@ async def _measure(args: argparse.Namespace, database_url: str, folder: Path) ->
             naive = await _naive(where)
             await where.rpc("evm_revert", before)
             before = await where.rpc("evm_snapshot")
-            ours = await _ours(ledger, args.claims, folder)
+            ours = await _ours(ledger, args.claims, folder, args.daemons)
             assert await where.verified(wallets) == args.claims, "the registry does not know all of them"
             raw = await _sent(ledger)
             await where.rpc("evm_revert", before)
@@ -88,6 +90,7 @@ async def _measure(args: argparse.Namespace, database_url: str, folder: Path) ->
         "store": args.store,
         "form": args.form,
         "lanes": args.lanes,
+        "daemons": args.daemons,
         "claims": args.claims,
         "stored": args.stored,
         "claims_per_second": round(rate, 1),
@@ -102,20 +105,21 @@ async def _measure(args: argparse.Namespace, database_url: str, folder: Path) ->
     }
 
 
-async def _ours(ledger: Ledger, count: int, folder: Path) -> dict[str, Any]:
-    """Seconds until all are mined, and what the daemon took for it."""
+async def _ours(ledger: Ledger, count: int, folder: Path, daemons: int) -> dict[str, Any]:
+    """Seconds until all are mined, and what the daemons took for it together."""
     node = psutil.Process(ledger.chain.pid)
     node_before = cpu_seconds(node)
     started = datetime.now(UTC)
     memory: list[float] = []
-    with daemon(ledger, folder) as process:
+    with ExitStack() as stack:
+        processes = [stack.enter_context(daemon(ledger, folder, number)) for number in range(daemons)]
         until = time.monotonic() + PATIENCE_SECONDS
         while await _any_left(ledger):
             if time.monotonic() > until:
                 raise RuntimeError("not all claims were mined in time")
-            memory.append(process.memory_info().rss / 2**20)
+            memory.append(sum(process.memory_info().rss for process in processes) / 2**20)
             await asyncio.sleep(0.25)
-        cpu, node_cpu = cpu_seconds(process), cpu_seconds(node) - node_before
+        cpu, node_cpu = sum(map(cpu_seconds, processes)), cpu_seconds(node) - node_before
     async with ledger.db.read() as session:
         mined = sa.select(sa.func.max(History.at), sa.func.count()).where(History.target == ClaimStatus.MINED)
         last, rows = (await session.execute(mined)).one()

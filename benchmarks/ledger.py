@@ -139,6 +139,7 @@ class Ledger:
         identities = await self.chain.identities(wallets)
         rows = [self._approved(wallet, identity, form) for wallet, identity in zip(wallets, identities, strict=True)]
         await self._insert(rows)
+        await self._audited()
         return wallets
 
     async def fill(self, count: int) -> None:
@@ -152,7 +153,11 @@ class Ledger:
             rows.append(made)
         await self._insert(rows)
         await self._insert_past([made[Claim]["id"] for made in rows])
-        await Auditor(self.db, None, None).step()  # as any daemon did within seconds of each decision
+        await self._audited()
+
+    async def _audited(self) -> None:
+        """As any daemon did within seconds of each decision."""
+        await Auditor(self.db, None, None).step()
 
     def _approved(self, wallet: str, identity: str, form: str) -> dict[type, dict[str, Any]]:
         at = datetime.now(UTC)
@@ -243,9 +248,9 @@ class Ledger:
 
 
 @contextmanager
-def daemon(ledger: Ledger, folder: Path) -> Iterator[psutil.Process]:
+def daemon(ledger: Ledger, folder: Path, number: int = 0) -> Iterator[psutil.Process]:
     """`claimwright daemon` as a process of its own. Raises `RuntimeError` with its last words if it ended by itself."""
-    with (folder / "daemon.log").open("w+") as said:
+    with (folder / f"daemon-{number}.log").open("w+") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "issuer", "daemon"],
             cwd=ROOT,

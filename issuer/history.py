@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
+from issuer import bulk
 from issuer.db import Base
 from issuer.ids import new_id
 
@@ -75,9 +76,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 async def record_all(session: AsyncSession, lines: Sequence[Line]) -> None:
     """`record` for many at once, in one statement."""
-    if lines:
-        rows = [{"id": new_id("his"), **msgspec.structs.asdict(line)} for line in lines]
-        await session.execute(sa.insert(History), rows)
+    await bulk.insert_all(session, History, [{"id": new_id("his"), **msgspec.structs.asdict(line)} for line in lines])
 
 
 async def of_case(session: AsyncSession, case_id: str) -> list[History]:

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
+from issuer.bulk import among
 from issuer.cases import persons, rules, store
 from issuer.cases.levels import LEVELS, Level, Policy
 from issuer.cases.rules import CaseStatus, Standing, Verdict
@@ -100,7 +101,7 @@ async def locked_case(session: AsyncSession, case_id: str) -> Case | None:
 
 async def locked_cases(session: AsyncSession, case_ids: Collection[str]) -> list[Case]:
     """Locked in one order for all callers."""
-    statement = for_update(sa.select(Case).where(Case.id.in_(case_ids)).order_by(Case.id), session)
+    statement = for_update(sa.select(Case).where(among(Case.id, case_ids)).order_by(Case.id), session)
     return list(await session.scalars(statement.execution_options(populate_existing=True)))
 
 
@@ -116,7 +117,7 @@ async def locked_backing(session: AsyncSession, case_ids: Collection[str]) -> se
 
     Found by their ids alone: a planner that knows nothing of a new table would read every approved case there is.
     """
-    statement = sa.select(Case.id, Case.backs_claims).where(Case.id.in_(case_ids)).order_by(Case.id)
+    statement = sa.select(Case.id, Case.backs_claims).where(among(Case.id, case_ids)).order_by(Case.id)
     return {case_id for case_id, backs in await session.execute(for_update(statement, session)) if backs}
 
 
@@ -307,7 +308,7 @@ async def vetoed(session: AsyncSession, case_ids: Collection[str], keys: KeyRing
     taken = await claims.taken_by_person(session, case_ids)
     if taken:
         statement = sa.select(Case, Decision).join(Decision, Decision.case_id == Case.id)
-        lifts = statement.where(Case.id.in_(taken), Decision.outcome == LIFTED).order_by(Decision.id)
+        lifts = statement.where(among(Case.id, taken), Decision.outcome == LIFTED).order_by(Decision.id)
         for case, decision in await session.execute(lifts):
             if is_proved(case, decision, keys) and _moment(decision.id) > _moment(taken.get(case.id, "")):
                 taken.pop(case.id, None)

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
+from issuer.bulk import among
 from issuer.chain.leases import Lease
 from issuer.chain.rules import OPEN, TxStatus
 from issuer.chain.tables import Attempt, Chain, Lane, Transaction, TransactionClaim
@@ -143,7 +144,7 @@ async def open_transactions(session: AsyncSession, chain_id: int) -> list[Open]:
 
 async def locked(session: AsyncSession, transaction_ids: Sequence[str]) -> list[Transaction]:
     """The rows but for their calldata, locked, lowest nonce first."""
-    statement = sa.select(Transaction).where(Transaction.id.in_(transaction_ids)).order_by(Transaction.nonce)
+    statement = sa.select(Transaction).where(among(Transaction.id, transaction_ids)).order_by(Transaction.nonce)
     light = statement.options(defer(Transaction.calldata, raiseload=True))
     return list(await session.scalars(for_update(light, session).execution_options(populate_existing=True)))
 
@@ -157,17 +158,26 @@ async def with_nonces(session: AsyncSession, lane_id: str, nonces: range) -> dic
 async def attempts(session: AsyncSession, transaction_ids: Sequence[str]) -> dict[str, list[Attempt]]:
     """All attempts of each transaction, oldest first: any of them may be the one that is mined (invariant I7)."""
     found: dict[str, list[Attempt]] = {transaction_id: [] for transaction_id in transaction_ids}
-    statement = sa.select(Attempt).where(Attempt.transaction_id.in_(transaction_ids)).order_by(Attempt.id)
+    statement = sa.select(Attempt).where(among(Attempt.transaction_id, transaction_ids)).order_by(Attempt.id)
     for attempt in await session.scalars(statement):
         found[attempt.transaction_id].append(attempt)
     return found
 
 
-async def carried(session: AsyncSession, transaction_ids: Sequence[str]) -> list[TransactionClaim]:
-    """The claims of these transactions that are not settled yet."""
+async def carried(session: AsyncSession, transaction_ids: Sequence[str]) -> dict[str, list[str]]:
+    """By transaction, the ids of its claims that are not settled yet."""
     statement = (
-        sa.select(TransactionClaim)
-        .where(TransactionClaim.transaction_id.in_(transaction_ids), TransactionClaim.resolved_at.is_(None))
+        sa.select(TransactionClaim.transaction_id, TransactionClaim.claim_id)
+        .where(among(TransactionClaim.transaction_id, transaction_ids), TransactionClaim.resolved_at.is_(None))
         .order_by(TransactionClaim.transaction_id, TransactionClaim.claim_id)
     )
-    return list(await session.scalars(statement))
+    found: dict[str, list[str]] = {}
+    for transaction_id, claim_id in await session.execute(statement):
+        found.setdefault(transaction_id, []).append(claim_id)
+    return found
+
+
+async def resolve(session: AsyncSession, transaction_ids: Sequence[str], at: datetime) -> None:
+    """What these carry is settled: their claims may be carried again."""
+    unresolved = (among(TransactionClaim.transaction_id, transaction_ids), TransactionClaim.resolved_at.is_(None))
+    await session.execute(sa.update(TransactionClaim).where(*unresolved).values(resolved_at=at))

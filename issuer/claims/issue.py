@@ -258,8 +258,8 @@ class Issues:
             raise Changed("a case moved while its claim was being signed")
         if await evidence.vetoed(session, case_ids, self._decision_keys):
             raise Changed("a person took a case back while its claim was being signed")
-        claims = await store.locked(session, list(carried))
-        if any(claim.status != ClaimStatus.QUEUED for claim in claims):
+        claims = [item.claim for item, _ in carried.values()]
+        if not await store.lock_unchanged(session, claims):
             raise Changed("a claim moved while it was being signed")
         if any(older.status != ClaimStatus.CONFIRMED for older in await store.alive_for(session, claims)):
             raise Changed("an older claim of this identity and topic is on its way")

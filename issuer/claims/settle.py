@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import chain
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +12,7 @@ from issuer.chain import contracts
 from issuer.chain import store as chain_store
 from issuer.chain.gateway import Receipt
 from issuer.chain.rules import Purpose
-from issuer.chain.tables import Transaction, TransactionClaim
+from issuer.chain.tables import Transaction
 from issuer.chain.watcher import Fate
 from issuer.claims import store, succession
 from issuer.claims.rules import ClaimStatus, on_failure
@@ -64,34 +65,28 @@ class ClaimSettlement:
 
     async def settle(self, session: AsyncSession, fates: Sequence[Fate], at: datetime) -> None:
         """All that is carried is read and locked once, then each transaction's claims are moved together."""
-        links: dict[str, list[TransactionClaim]] = {}
-        for link in await chain_store.carried(session, [fate.transaction.id for fate in fates]):
-            links.setdefault(link.transaction_id, []).append(link)
-        claim_ids = [link.claim_id for several in links.values() for link in several]
-        claims = {claim.id: claim for claim in await store.locked(session, claim_ids)}
+        links = await chain_store.carried(session, [fate.transaction.id for fate in fates])
+        claims = await store.locked_to_settle(session, list(chain.from_iterable(links.values())))
         moves, stand = store.Moves(at), []
         back: list[_Back] = []
         for fate in fates:
-            carried = links.get(fate.transaction.id, [])
+            carried = [claims[claim_id] for claim_id in links.get(fate.transaction.id, ())]
             if fate.unmined:
-                self._unmined(moves, fate.transaction, [claims[link.claim_id] for link in carried])
+                self._unmined(moves, fate.transaction, carried)
             if fate.dead:
-                back += self._dead(carried, claims, fate.transaction, at)
+                back += self._dead(carried, fate.transaction, at)
             if fate.receipt is None:
                 continue
             proof = self._proof(fate.transaction, fate.receipt)
-            for link in carried:
-                claim = claims[link.claim_id]
+            for claim in carried:
                 if fate.mined:
                     _mined(moves, fate.transaction, proof, claim)
-                if not fate.final:
-                    continue
-                link.resolved_at = at
-                if _final(moves, back, fate.transaction, proof, claim):
+                if fate.final and _final(moves, back, fate.transaction, proof, claim):
                     stand.append((claim, proof.where))
         await _send_back(session, moves, back)
         await succession.confirm(session, stand, moves, cause="chain")
         await moves.write(session)
+        await chain_store.resolve(session, [fate.transaction.id for fate in fates if fate.final or fate.dead], at)
 
     def _unmined(self, moves: store.Moves, transaction: Transaction, claims: Sequence[Claim]) -> None:
         """A reorg took the block: the same bytes will be sent again, so the claims wait as they did before it."""
@@ -103,18 +98,11 @@ class ClaimSettlement:
             if claim.status == ClaimStatus.MINED:
                 moves.add(claim, ClaimStatus.SIGNED, cause="reorg")
 
-    def _dead(
-        self,
-        carried: Sequence[TransactionClaim],
-        claims: Mapping[str, Claim],
-        transaction: Transaction,
-        at: datetime,
-    ) -> list[_Back]:
+    def _dead(self, claims: Sequence[Claim], transaction: Transaction, at: datetime) -> list[_Back]:
         """What it carried is free to be signed on another nonce; a revocation is taken up again by its step."""
         back = []
-        for link in carried:
-            claim = claims[link.claim_id]
-            link.resolved_at = claim.next_try_at = at
+        for claim in claims:
+            claim.next_try_at = at
             if transaction.purpose == ISSUE and claim.status == ClaimStatus.SIGNED:
                 back.append(_Back(claim, ClaimStatus.QUEUED, "nonce_lost", {"nonce": transaction.nonce}))
         return back

@@ -7,9 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased
+from sqlalchemy.orm import aliased, load_only
 
-from issuer import history
+from issuer import bulk, history
+from issuer.bulk import among
 from issuer.cases.tables import Case, Decision
 from issuer.chain.rules import ALL, Share
 from issuer.chain.tables import TransactionClaim
@@ -20,6 +21,12 @@ from issuer.db import for_update
 from issuer.reconcile import store as findings
 
 Key = tuple[str, str, int]  # identity, topic, chain id
+
+_SETTLED_BY = load_only(
+    Claim.case_id, Claim.identity, Claim.topic, Claim.chain_id, Claim.onchain_id, Claim.status, Claim.epoch,
+    Claim.failures, Claim.tx_hash, Claim.block_number, Claim.revoked_tx_hash, Claim.next_try_at, Claim.created_at,
+    Claim.updated_at, raiseload=True,
+)  # fmt: skip
 
 
 def move(
@@ -52,6 +59,7 @@ class Moves:
 
     def __init__(self, at: datetime) -> None:
         self.at = at
+        self._claims: dict[str, Claim] = {}
         self._lines: list[history.Line] = []
 
     def add(self, claim: Claim, target: ClaimStatus, *, cause: str, detail: dict[str, Any] | None = None) -> None:
@@ -67,13 +75,14 @@ class Moves:
         )
         claim.status = rules.move(ClaimStatus(claim.status), target)
         claim.updated_at = self.at
+        self._claims[claim.id] = claim
         self._lines.append(line)
 
     async def write(self, session: AsyncSession) -> None:
-        """The claims as they are now, and the history rows that say why."""
-        await session.flush()
+        """The claims as they are now, and the history rows that say why. What is changed of them later needs a move."""
+        await bulk.write_changed(session, self._claims.values())
         await history.record_all(session, self._lines)
-        self._lines = []
+        self._claims, self._lines = {}, []
 
 
 async def link_all(session: AsyncSession, links: Sequence[tuple[str, str]], purpose: str) -> None:
@@ -82,7 +91,7 @@ async def link_all(session: AsyncSession, links: Sequence[tuple[str, str]], purp
         {"transaction_id": transaction_id, "claim_id": claim_id, "purpose": purpose}
         for transaction_id, claim_id in links
     ]
-    await session.execute(sa.insert(TransactionClaim), rows)
+    await bulk.insert_all(session, TransactionClaim, rows)
 
 
 async def get(session: AsyncSession, claim_id: str, tenant_id: str = "default") -> Claim | None:
@@ -91,15 +100,31 @@ async def get(session: AsyncSession, claim_id: str, tenant_id: str = "default") 
 
 async def locked(session: AsyncSession, claim_ids: Collection[str]) -> list[Claim]:
     """The rows, locked in one order for all callers, so that two transactions cannot wait for each other."""
-    statement = sa.select(Claim).where(Claim.id.in_(claim_ids)).order_by(Claim.id)
+    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id)
     rows = await session.scalars(for_update(statement, session).execution_options(populate_existing=True))
     return list(rows)
+
+
+async def locked_to_settle(session: AsyncSession, claim_ids: Collection[str]) -> dict[str, Claim]:
+    """By id, the rows as `locked` has them, but only what the fate of a transaction is judged by or changes."""
+    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id).options(_SETTLED_BY)
+    rows = await session.scalars(for_update(statement, session).execution_options(populate_existing=True))
+    return {claim.id: claim for claim in rows}
+
+
+async def lock_unchanged(session: AsyncSession, claims: Iterable[Claim]) -> bool:
+    """Lock the rows, in the order of `locked`. Are their statuses and keys still as they were read?"""
+    read = {claim.id: (claim.status, key_of(claim)) for claim in claims}
+    columns = (Claim.id, Claim.status, Claim.identity, Claim.topic, Claim.chain_id)
+    statement = sa.select(*columns).where(among(Claim.id, list(read))).order_by(Claim.id)
+    found = await session.execute(for_update(statement, session))
+    return read == {claim_id: (status, (identity, *rest)) for claim_id, status, identity, *rest in found}
 
 
 async def of_cases(session: AsyncSession, case_ids: Collection[str]) -> dict[str, list[Claim]]:
     """Claims by case, oldest first; every asked case has an entry."""
     found: dict[str, list[Claim]] = defaultdict(list)
-    statement = sa.select(Claim).where(Claim.case_id.in_(case_ids)).order_by(Claim.id)
+    statement = sa.select(Claim).where(among(Claim.case_id, case_ids)).order_by(Claim.id)
     for claim in await session.scalars(statement):
         found[claim.case_id].append(claim)
     return {case_id: found[case_id] for case_id in case_ids}
@@ -176,7 +201,7 @@ async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Col
         return []
     # By identity alone, which has an index; tuples would make SQLite read the whole table.
     identities = {identity for identity, _, _ in wanted}
-    statement = sa.select(Claim).where(Claim.identity.in_(identities), Claim.status.in_(statuses)).order_by(Claim.id)
+    statement = sa.select(Claim).where(among(Claim.identity, identities), Claim.status.in_(statuses)).order_by(Claim.id)
     found = await session.scalars(for_update(statement, session))
     return [claim for claim in found if key_of(claim) in wanted]
 
@@ -352,14 +377,15 @@ async def _queued(
 async def _in_flight(session: AsyncSession, claims: Iterable[Claim]) -> set[Key]:
     """The keys of these claims' Identities for which something is on its way."""
     statement = sa.select(Claim.identity, Claim.topic, Claim.chain_id).where(
-        Claim.identity.in_({claim.identity for claim in claims}), Claim.status.in_(IN_FORCE - {ClaimStatus.CONFIRMED})
+        among(Claim.identity, {claim.identity for claim in claims}),
+        Claim.status.in_(IN_FORCE - {ClaimStatus.CONFIRMED}),
     )
     return {(identity, topic, chain_id) for identity, topic, chain_id in await session.execute(statement)}
 
 
 async def _backing(session: AsyncSession, claims: Iterable[Claim]) -> dict[str, Case]:
     """By id, the cases of these claims whose approval stands."""
-    statement = sa.select(Case).where(Case.id.in_({claim.case_id for claim in claims}))
+    statement = sa.select(Case).where(among(Case.id, {claim.case_id for claim in claims}))
     return {case.id: case for case in await session.scalars(statement) if case.backs_claims}
 
 
@@ -392,7 +418,7 @@ async def taken_by_person(session: AsyncSession, case_ids: Collection[str]) -> d
     """
     statement = (
         sa.select(history.History.case_id, sa.func.max(history.History.id))
-        .where(history.History.case_id.in_(case_ids), history.History.cause == history.PERSON)
+        .where(among(history.History.case_id, case_ids), history.History.cause == history.PERSON)
         .group_by(history.History.case_id)
     )
     return {row[0]: row[1] for row in await session.execute(statement)}
@@ -400,7 +426,7 @@ async def taken_by_person(session: AsyncSession, case_ids: Collection[str]) -> d
 
 async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> dict[str, Decision]:
     """The newest decision of each case that has one."""
-    newest = sa.select(sa.func.max(Decision.id)).where(Decision.case_id.in_(case_ids)).group_by(Decision.case_id)
+    newest = sa.select(sa.func.max(Decision.id)).where(among(Decision.case_id, case_ids)).group_by(Decision.case_id)
     rows = await session.scalars(sa.select(Decision).where(Decision.id.in_(newest)))
     return {decision.case_id: decision for decision in rows}
 

@@ -1,15 +1,14 @@
 """The schema's history, shipped in the wheel: `claimwright migrate` needs no file but these.
 
 A version is written out in full and never imports the tables of today, which will have moved on when it runs again.
+
+Only what upgrades loads Alembic: every command and daemon asks for the version first, and would start later by it.
 """
 
 import asyncio
+from importlib.resources import files
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from issuer.db import Database, store_errors
 
@@ -34,8 +33,13 @@ async def at_head(db: Database) -> bool:
     """Has the database exactly the version that this code was written for? Raises `StoreBusy`."""
     with store_errors():
         async with db.engine.connect() as connection:
-            current = await connection.run_sync(_versions)
-    return current == set(ScriptDirectory.from_config(_config()).get_heads())
+            return await connection.run_sync(_versions) == [newest_version()]
+
+
+def newest_version() -> str:
+    """Version files are named by number: `v0015_groups.py` is 0015."""
+    names = (file.name for file in files("issuer.migrations").joinpath("versions").iterdir())
+    return max(name[1:5] for name in names if name.startswith("v"))
 
 
 async def _upgrade(url: str) -> None:
@@ -47,17 +51,18 @@ async def _upgrade(url: str) -> None:
 
 
 def _to_head(connection: sa.Connection) -> None:
-    config = _config()
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", "issuer:migrations")
+    config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def _versions(connection: sa.Connection) -> set[str]:
-    return set(MigrationContext.configure(connection).get_current_heads())
-
-
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", "issuer:migrations")
-    config.set_main_option("path_separator", "os")
-    return config
+def _versions(connection: sa.Connection) -> list[str]:
+    """Where Alembic writes down what it has done: one row, or no table."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return []
+    return list(connection.scalars(sa.text("SELECT version_num FROM alembic_version")))

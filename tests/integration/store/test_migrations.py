@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from issuer.db import Database
-from issuer.migrations import at_head, aupgrade, upgrade
+from issuer.migrations import at_head, aupgrade, newest_version, upgrade
 from issuer.migrations.tables import metadata
 
 ROOT = Path(__file__).parents[3]
@@ -35,6 +37,13 @@ async def test_a_difference_would_be_seen(db: Database) -> None:
         await connection.exec_driver_sql("DROP INDEX uq_claims_standing")
     async with db.engine.connect() as connection:
         assert [difference[0] for difference in await connection.run_sync(_differences)] == ["add_index"]
+
+
+def test_the_newest_version_by_name_is_the_last_that_alembic_would_run() -> None:
+    config = Config()
+    config.set_main_option("script_location", "issuer:migrations")
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [newest_version()]
 
 
 async def test_upgrading_again_changes_nothing(db: Database) -> None:

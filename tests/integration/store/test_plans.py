@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from benchmarks.ledger import CHAIN_ID, Ledger
+from issuer import bulk
 from issuer.cases import evidence
 from issuer.chain import store as chain_store
 from issuer.chain.rules import TxStatus
@@ -66,6 +67,11 @@ QUESTIONS: dict[str, Ask] = {
     "ready": lambda session, *_: store.ready(session, CHAIN_ID, now=NOW, limit=512),
     "to_revoke": lambda session, *_: store.to_revoke(session, CHAIN_ID, now=NOW, limit=200),
     "locked": lambda session, claims, *_: store.locked(session, [claim.id for claim in claims]),
+    "locked_to_settle": lambda session, claims, *_: store.locked_to_settle(session, [claim.id for claim in claims]),
+    "lock_unchanged": lambda session, claims, *_: store.lock_unchanged(session, claims),
+    "write_changed": lambda session, claims, *_: bulk.update_all(
+        session, Claim, [{"id": claim.id, "updated_at": NOW} for claim in claims]
+    ),
     "locked_backing": lambda session, claims, *_: evidence.locked_backing(session, [claim.case_id for claim in claims]),
     "alive_for": lambda session, claims, *_: store.alive_for(session, claims),
     "standing_for": lambda session, claims, *_: store.standing_for(session, claims),
@@ -80,6 +86,7 @@ QUESTIONS: dict[str, Ask] = {
     "transactions": lambda session, _, lane, __: chain_store.transactions(session, lane, TxStatus.SIGNED),
     "attempts": lambda session, _, __, transaction: chain_store.attempts(session, [transaction]),
     "carried": lambda session, _, __, transaction: chain_store.carried(session, [transaction]),
+    "resolve": lambda session, _, __, transaction: chain_store.resolve(session, [transaction], NOW),
     "locked_transactions": lambda session, _, __, transaction: chain_store.locked(session, [transaction]),
 }
 
