@@ -51,6 +51,7 @@ STORMS: tuple[tuple[Fault, ...], ...] = (
     (Fault("http_429", 0.5), Fault("http_503", 0.2)),
     (Fault("garbage", 0.3), Fault("short_batch", 0.3), Fault("wrong_id", 0.1)),
     (Fault("refused", 0.4),),
+    (Fault("silent", 0.1),),
     (Fault("error", 0.3, READS),),
     (Fault("dropped", 0.5, SENDS),),
     (Fault("withheld", 0.5, SENDS),),

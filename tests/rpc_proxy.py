@@ -39,6 +39,7 @@ Kind = Literal[
     "delay",  # answers late
     "refused",  # closes the connection before the node has seen the request
     "lost_answer",  # closes it after the node has answered
+    "silent",  # the same, but the connection stays open until the node is calm again, or for ever
     "http_429",
     "http_503",
     "garbage",  # status 200, and no JSON
@@ -48,7 +49,7 @@ Kind = Literal[
     "dropped",  # signed bytes: says that they were taken and forgets them
     "withheld",  # the same, but they are kept for `release`
 ]
-WHOLE = frozenset({"delay", "refused", "lost_answer", "http_429", "http_503", "garbage"})
+WHOLE = frozenset({"delay", "refused", "lost_answer", "silent", "http_429", "http_503", "garbage"})
 
 
 class Fault(msgspec.Struct, frozen=True):
@@ -75,6 +76,7 @@ class RpcProxy:
         self._upstream = upstream
         self._client = httpx.AsyncClient(timeout=10)
         self._server: asyncio.Server | None = None
+        self._calmed = asyncio.Event()
         self._chance = random.Random(seed)
         self._offered: dict[tuple[str, int], Offer] = {}
         self.faults: list[Fault] = []
@@ -96,6 +98,7 @@ class RpcProxy:
 
     async def __aexit__(self, *exc: object) -> None:
         assert self._server is not None
+        self._calmed.set()
         self._server.close()
         await self._client.aclose()
 
@@ -107,6 +110,8 @@ class RpcProxy:
     def calm(self) -> None:
         """A node like any other again. What is withheld stays so."""
         self.faults, self.down, self.lag, self.chain_id = [], False, 0, None
+        self._calmed.set()
+        self._calmed = asyncio.Event()
 
     async def release(self) -> None:
         """Hand the withheld transactions to the node, in the order in which they came."""
@@ -146,11 +151,7 @@ class RpcProxy:
         if "http_503" in struck:
             return _http(b"<html>no server is available</html>", "503 Service Unavailable")
         answers = await self._each(calls)
-        if sends:
-            self.sent += 1
-            if self.after_send is not None and not await self.after_send():
-                return None
-        if "lost_answer" in struck:
+        if not await self._lets_out(sends, struck):
             return None
         if "garbage" in struck:
             return _http(b'{"jsonrpc": "2.0", "id')
@@ -163,6 +164,16 @@ class RpcProxy:
         if SEND in methods and self.before_send is not None:
             hooks.append(self.before_send)
         return all([await hook() for hook in hooks])
+
+    async def _lets_out(self, sends: bool, struck: set[Kind]) -> bool:
+        """Is the node's answer passed on?"""
+        if sends:
+            self.sent += 1
+            if self.after_send is not None and not await self.after_send():
+                return False
+        if "silent" in struck:
+            await self._calmed.wait()
+        return not struck & {"lost_answer", "silent"}
 
     def _strike(self, calls: list[Call], kinds: frozenset[str], *, without: bool = False) -> Iterable[Fault]:
         """Which faults of these kinds (or of all others) happen now."""

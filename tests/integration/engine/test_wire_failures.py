@@ -1,5 +1,7 @@
 """What goes wrong between us and a node: answers that are lost, bytes that are, nodes that fail, fees that rise."""
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -13,6 +15,7 @@ from tests.integration.engine.conftest import CHAIN_ID, GWEI, Engine, rpc
 from tests.oracle import Oracle
 from tests.rpc_proxy import READS, SENDS, Fault, RpcProxy
 
+PATIENCE_SECONDS = 30  # many times what the engine's gateway waits for an answer
 LOCAL = chain_rules.profile(CHAIN_ID)
 
 
@@ -121,6 +124,46 @@ async def test_a_send_without_a_clear_answer_is_no_outcome(
     assert await engine.is_verified(wallet)
     assert await bytes_on_the_wire(engine) == before
     assert len(before) == 1
+    assert await oracle.problems() == []
+
+
+@pytest.mark.failure("F04")
+async def test_a_node_that_hangs_is_given_up_in_time_and_signs_nothing(
+    engine: Engine, wire: RpcProxy, oracle: Oracle
+) -> None:
+    """It takes the request and says nothing, for as long as it is waited for."""
+    wallet = await approved(engine)
+    assert await engine.lane.ensure()
+    wire.faults = [Fault("silent", methods=READS)]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(NodeUnavailable):
+            await engine.pump()
+    assert wire.done["silent"] >= 1
+    assert await engine.rows(Transaction) == []
+    wire.calm()
+    await engine.settle()
+    assert await engine.is_verified(wallet)
+    assert len(await engine.rows(Attempt)) == 1
+    assert await oracle.problems() == []
+
+
+@pytest.mark.failure("F02", "F04")
+async def test_a_node_that_hangs_with_signed_bytes_is_no_outcome_and_they_go_again_unchanged(
+    engine: Engine, wire: RpcProxy, oracle: Oracle
+) -> None:
+    await hold_mining(engine)
+    wallet = await approved(engine)
+    wire.faults = [Fault("silent", methods=SENDS)]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await engine.pump()
+    assert wire.done["silent"] == 1
+    before = await bytes_on_the_wire(engine)
+    assert len(before) == 1
+    wire.calm()
+    await resend(engine)
+    assert await bytes_on_the_wire(engine) == before
+    await settle_mining(engine)
+    assert await engine.is_verified(wallet)
     assert await oracle.problems() == []
 
 
