@@ -22,6 +22,17 @@ from issuer.reconcile import store as findings
 
 Key = tuple[str, str, int]  # identity, topic, chain id
 
+# What is read by the thousand is read without the columns that nobody asks for; asking for one of them is an error.
+_ISSUED_BY = load_only(
+    Claim.case_id, Claim.decision_id, Claim.wallet, Claim.identity, Claim.topic, Claim.chain_id, Claim.foreign,
+    Claim.form, Claim.onchain_id, Claim.status, Claim.validity_seconds, Claim.salt, Claim.epoch, Claim.word,
+    Claim.signature, Claim.created_at, raiseload=True,
+)  # fmt: skip
+_BACKED_BY = load_only(
+    Case.tenant_id, Case.subject_id, Case.level, Case.wallet, Case.identity, Case.chain_ids, Case.provider,
+    Case.environment, Case.template, Case.check_ref, Case.status, Case.person_ruling, Case.redacted_at,
+    Case.proof_message, Case.proof_signature, raiseload=True,
+)  # fmt: skip
 _SETTLED_BY = load_only(
     Claim.case_id, Claim.identity, Claim.topic, Claim.chain_id, Claim.onchain_id, Claim.status, Claim.epoch,
     Claim.failures, Claim.tx_hash, Claim.block_number, Claim.revoked_tx_hash, Claim.next_try_at, Claim.created_at,
@@ -368,6 +379,7 @@ async def _queued(
         )
         .order_by(Claim.id)
         .limit(limit)
+        .options(_ISSUED_BY)
     )
     if share != ALL:
         statement = statement.where(Claim.shard % share.count == share.index)
@@ -385,7 +397,7 @@ async def _in_flight(session: AsyncSession, claims: Iterable[Claim]) -> set[Key]
 
 async def _backing(session: AsyncSession, claims: Iterable[Claim]) -> dict[str, Case]:
     """By id, the cases of these claims whose approval stands."""
-    statement = sa.select(Case).where(among(Case.id, {claim.case_id for claim in claims}))
+    statement = sa.select(Case).where(among(Case.id, {claim.case_id for claim in claims})).options(_BACKED_BY)
     return {case.id: case for case in await session.scalars(statement) if case.backs_claims}
 
 

@@ -7,10 +7,14 @@ Only what upgrades loads Alembic: every command and daemon asks for the version 
 
 import asyncio
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from issuer.db import Database, store_errors
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 
 def upgrade(url: str) -> None:
@@ -52,13 +56,19 @@ async def _upgrade(url: str) -> None:
 
 def _to_head(connection: sa.Connection) -> None:
     from alembic import command
+
+    config = alembic_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def alembic_config() -> "Config":
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "issuer:migrations")
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config
 
 
 def _versions(connection: sa.Connection) -> list[str]:

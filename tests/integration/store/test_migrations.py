@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DBAPIError
 
 from issuer.db import Database
-from issuer.migrations import at_head, aupgrade, newest_version, upgrade
+from issuer.migrations import alembic_config, at_head, aupgrade, newest_version, upgrade
 from issuer.migrations.tables import metadata
 
 ROOT = Path(__file__).parents[3]
@@ -40,10 +39,7 @@ async def test_a_difference_would_be_seen(db: Database) -> None:
 
 
 def test_the_newest_version_by_name_is_the_last_that_alembic_would_run() -> None:
-    config = Config()
-    config.set_main_option("script_location", "issuer:migrations")
-    config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_heads() == [newest_version()]
+    assert ScriptDirectory.from_config(alembic_config()).get_heads() == [newest_version()]
 
 
 async def test_upgrading_again_changes_nothing(db: Database) -> None:

@@ -15,7 +15,8 @@ from issuer.db import Database
 from tests import factories
 
 REVISIONS = [
-    script.revision for script in reversed(list(ScriptDirectory.from_config(migrations._config()).walk_revisions()))
+    script.revision
+    for script in reversed(list(ScriptDirectory.from_config(migrations.alembic_config()).walk_revisions()))
 ]
 STEPS = list(pairwise(REVISIONS))
 
@@ -31,7 +32,7 @@ async def go_to(db: Database, revision: str) -> sa.MetaData:
     """Migrate to a version, and say what its tables are like."""
 
     def upgrade(connection: sa.Connection) -> None:
-        config = migrations._config()
+        config = migrations.alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
 
