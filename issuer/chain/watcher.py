@@ -21,7 +21,7 @@ from issuer.db import EPOCH, Database
 
 log = structlog.get_logger(__name__)
 
-JUDGED_TOGETHER = 32  # transactions to one SQL transaction: SQLite's one write lock is not held for long
+JUDGED_TOGETHER = 16  # transactions to one SQL transaction: SQLite's one write lock is not held for long
 
 
 class Fate(msgspec.Struct, frozen=True, kw_only=True):
