@@ -22,7 +22,7 @@ from issuer.chain.rules import is_local, shard
 from issuer.chain.signer import Signer
 from issuer.chain.store import InFlight
 from issuer.chain.tables import Transaction
-from issuer.claims import foreign, rules, store, succession
+from issuer.claims import foreign, rules, store, succession, waiting
 from issuer.claims.batches import WAVE, Prepared, leaving, next_wave
 from issuer.claims.rules import ClaimStatus, Firewall, Word
 from issuer.claims.settle import ISSUE, backoff
@@ -94,7 +94,7 @@ class Issues:
         async with self._db.read() as session:
             if await stops.standing(session, [self._lane.chain_id]):
                 return False  # what waits goes on waiting; `claimwright stop lift` lets it go
-            rows = await store.ready(
+            rows = await waiting.ready(
                 session, self._lane.chain_id, now=self._clock(), limit=self._wave, share=self._lane.share
             )
             if not rows:

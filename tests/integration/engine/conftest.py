@@ -25,6 +25,7 @@ from issuer.chain.signer import LocalSigner
 from issuer.chain.upkeep import Upkeep
 from issuer.chain.watcher import Watcher
 from issuer.claims import store as claim_store
+from issuer.claims import waiting
 from issuer.claims.issue import Contracts, Issues
 from issuer.claims.queueing import Issuance
 from issuer.claims.revoke import Revocations
@@ -310,7 +311,7 @@ class Engine:
     async def _waiting(self) -> bool:
         now = datetime.now(UTC)
         async with self.db.read() as session:
-            ready = await claim_store.ready(session, CHAIN_ID, now=now, limit=1)
+            ready = await waiting.ready(session, CHAIN_ID, now=now, limit=1)
             return bool(ready or await claim_store.to_revoke(session, CHAIN_ID, now=now, limit=1))
 
     async def case(self, case: Case) -> Case:

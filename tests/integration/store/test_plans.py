@@ -16,7 +16,7 @@ from issuer.cases import evidence
 from issuer.chain import store as chain_store
 from issuer.chain.rules import TxStatus
 from issuer.chain.tables import Transaction
-from issuer.claims import store
+from issuer.claims import store, waiting
 from issuer.claims.tables import Claim
 from issuer.db import Database
 from tests.factories import IDENTITY
@@ -64,7 +64,7 @@ def whole_tables(lines: list[str]) -> list[str]:
 Ask = Callable[[AsyncSession, list[Claim], str, str], Awaitable[object]]
 NOW = datetime.now(UTC)
 QUESTIONS: dict[str, Ask] = {
-    "ready": lambda session, *_: store.ready(session, CHAIN_ID, now=NOW, limit=512),
+    "ready": lambda session, *_: waiting.ready(session, CHAIN_ID, now=NOW, limit=512),
     "to_revoke": lambda session, *_: store.to_revoke(session, CHAIN_ID, now=NOW, limit=200),
     "locked": lambda session, claims, *_: store.locked(session, [claim.id for claim in claims]),
     "locked_to_settle": lambda session, claims, *_: store.locked_to_settle(session, [claim.id for claim in claims]),
