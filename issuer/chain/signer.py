@@ -66,6 +66,10 @@ class LocalSigner:
         pass
 
     async def sign_digest(self, digest: bytes, message: bytes) -> Signature:
+        return self.sign(digest)
+
+    def sign(self, digest: bytes) -> Signature:
+        """At once: nobody is asked."""
         compact = self._key.sign_recoverable(digest, hasher=None)  # libsecp256k1: deterministic (RFC 6979), low s
         r, s = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:64], "big")
         return Signature(r=r, s=s, y_parity=compact[64])
@@ -78,7 +82,8 @@ async def checked_sign(signer: Signer, message: bytes, *, timeout_seconds: float
     struct hash (EIP-712). Raises `SignerFailed`.
     """
     with metrics.signature(type(signer).__name__):
-        return await _checked_sign(signer, message, timeout_seconds)
+        digest = keccak(message)
+        return _proved(signer, digest, await _asked(signer, digest, message, timeout_seconds))
 
 
 async def checked_sign_all(signer: Signer, messages: Sequence[bytes]) -> list[Signature]:
@@ -87,15 +92,21 @@ async def checked_sign_all(signer: Signer, messages: Sequence[bytes]) -> list[Si
     for start in range(0, len(messages), SIGNED_TOGETHER):
         several = messages[start : start + SIGNED_TOGETHER]
         if isinstance(signer, LocalSigner):
-            signatures += [await checked_sign(signer, message) for message in several]
+            signatures += [_sign_here(signer, message) for message in several]
             await asyncio.sleep(0)  # nothing above gave anybody else a turn
         else:
             signatures += await asyncio.gather(*(checked_sign(signer, message) for message in several))
     return signatures
 
 
-async def _checked_sign(signer: Signer, message: bytes, timeout_seconds: float) -> Signature:
-    digest = keccak(message)
+def _sign_here(signer: LocalSigner, message: bytes) -> Signature:
+    """`checked_sign` without all that is for waiting, which takes as long as a fifth of a signature."""
+    with metrics.signature(type(signer).__name__):
+        digest = keccak(message)
+        return _proved(signer, digest, signer.sign(digest))
+
+
+async def _asked(signer: Signer, digest: bytes, message: bytes, timeout_seconds: float) -> Signature:
     signature, failure = None, ""
     try:
         async with asyncio.timeout(timeout_seconds):
@@ -106,6 +117,11 @@ async def _checked_sign(signer: Signer, message: bytes, timeout_seconds: float) 
         failure = type(error).__name__
     if signature is None:
         raise SignerFailed(f"the signer of {signer.address} gave no signature ({failure or 'nothing'})")
+    return signature
+
+
+def _proved(signer: Signer, digest: bytes, signature: Signature) -> Signature:
+    """Is it canonical, and this signer's of this digest?"""
     if not 0 < signature.r < CURVE_ORDER or not 0 < signature.s <= CURVE_ORDER // 2 or signature.y_parity not in (0, 1):
         raise SignerFailed(f"the signer of {signer.address} gave a signature that is not canonical")
     if recovered(digest, signature) != signer.address:

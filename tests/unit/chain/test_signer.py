@@ -148,3 +148,15 @@ async def test_one_bad_signature_among_many_is_refused() -> None:
 
     with pytest.raises(SignerFailed, match="another key"):
         await checked_sign_all(Faulty(sometimes), [str(number).encode() for number in range(10)])
+
+
+async def test_a_key_in_this_process_is_believed_no_more_than_one_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = LocalSigner(bytes([8]) * 32)
+    monkeypatch.setattr(LocalSigner, "sign", lambda _, digest: Signature(*_parts(other, digest)))
+    with pytest.raises(SignerFailed, match="another key"):
+        await checked_sign_all(LocalSigner(KEY), [b"one", b"two"])
+
+
+def _parts(signer: LocalSigner, digest: bytes) -> tuple[int, int, int]:
+    compact = signer._key.sign_recoverable(digest, hasher=None)
+    return int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:64], "big"), compact[64]
