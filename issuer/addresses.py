@@ -21,6 +21,16 @@ def eip55(address: str | bytes) -> str:
     return "0x" + "".join([digit.upper() if nibble > "7" else digit for digit, nibble in pairs])
 
 
+def is_address(text: str) -> bool:
+    """In whatever case."""
+    return _ADDRESS.fullmatch(text) is not None
+
+
+def is_checksummed(text: str) -> bool:
+    """With the capitals that EIP-55 gives it."""
+    return is_address(text) and eip55(text) == text
+
+
 @lru_cache(maxsize=64)  # our own keys, over and over: each of their signatures is recovered
 def of_public_key(point: bytes) -> str:
     """Of the 64 bytes x | y: the last 20 of their keccak256 (Ethereum yellow paper, appendix F)."""

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from eth_abi.abi import decode, encode
-from eth_abi.exceptions import DecodingError
 
 from issuer.addresses import eip55
 from issuer.chain import abi, encoding
@@ -270,14 +268,14 @@ def is_allowed(gate: str, wallet: str) -> Call:
 
 def key_of(address: str) -> bytes:
     """ERC-734 key of an address, 32 bytes: keccak256(abi.encode(address))."""
-    return keccak(encode(["address"], [address]))
+    return keccak(encoding.address(address))
 
 
 def decoded(kinds: Sequence[str], answer: bytes | None) -> tuple[Any, ...]:
-    """Raises `ChainError` for an answer that one of our contracts would not give."""
+    """Words and lists of words. Raises `ChainError` for an answer that one of our contracts would not give."""
     try:
-        return decode(kinds, answer or b"")
-    except (DecodingError, UnicodeDecodeError, OverflowError, ValueError):
+        return encoding.decode(kinds, answer or b"")
+    except ValueError:
         raise ChainError(_NO_SUCH_ANSWER) from None
 
 
@@ -322,10 +320,13 @@ def says_address(answer: bytes | None) -> str | None:
 
 def decode_claim(answer: bytes | None) -> ClaimInput | None:
     """What `getClaim` answered. None: there is no such claim, no identity, or one that makes no sense."""
+    from eth_abi.abi import decode
+    from eth_abi.exceptions import DecodingError
+
     kinds = [kind if kind != "string" else "bytes" for kind in abi.GET_CLAIM.outputs]  # its text may be anything
     try:
-        topic, scheme, _, signature, data, uri = decoded(kinds, answer)
-    except ChainError:
+        topic, scheme, _, signature, data, uri = decode(kinds, answer or b"")
+    except (DecodingError, OverflowError, ValueError):
         return None
     if topic == 0:
         return None

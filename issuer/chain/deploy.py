@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-import rlp
-from eth_abi.abi import encode
 
 from issuer.addresses import eip55
 from issuer.chain import contracts, fees, rules
@@ -19,7 +17,8 @@ from issuer.chain.deployment import NAMES as NAMES
 from issuer.chain.deployment import Deployment as Deployment
 from issuer.chain.deployment import check_chain, code_problems, steps
 from issuer.chain.deployment import check_deployment as check_deployment
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, rlp, signed_bytes, signing_message, transaction_hash
+from issuer.chain.encoding import address, uint
 from issuer.chain.gateway import Gateway
 from issuer.chain.signer import Signer, checked_sign
 from issuer.chain.wire import Call
@@ -178,10 +177,10 @@ def _deployments(there: dict[str, str], deployer: str, nonce: int, topic: int) -
         if name in at:
             continue
         arguments = {
-            "IdentityFactory": lambda: encode(["address"], [deployer]),
-            "ClaimIssuer": lambda: encode(["address", "address"], [deployer, at["IdentityFactory"]]),
-            "ClaimIssuerRegistry": lambda: encode(["address"], [deployer]),
-            "ClaimGated": lambda: encode(["address", "uint256"], [at["ClaimIssuerRegistry"], topic]),
+            "IdentityFactory": lambda: address(deployer),
+            "ClaimIssuer": lambda: address(deployer) + address(at["IdentityFactory"]),
+            "ClaimIssuerRegistry": lambda: address(deployer),
+            "ClaimGated": lambda: address(at["ClaimIssuerRegistry"]) + uint(topic),
         }[name]()
         shipped = contracts.artifact(name)
         code = shipped.bytecode + arguments
@@ -192,7 +191,7 @@ def _deployments(there: dict[str, str], deployer: str, nonce: int, topic: int) -
 
 def created_address(deployer: str, nonce: int) -> str:
     """Where CREATE puts the contract of this transaction, EIP-55."""
-    return eip55(keccak(rlp.encode([bytes.fromhex(deployer[2:]), nonce]))[12:])
+    return eip55(keccak(rlp([bytes.fromhex(deployer[2:]), nonce]))[12:])
 
 
 def _deployment_gas(name: str, code: bytes) -> int:

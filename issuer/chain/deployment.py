@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
-from eth_utils.address import is_hex_address
 
-from issuer.addresses import eip55
+from issuer.addresses import eip55, is_address
 from issuer.chain import abi, contracts
 from issuer.chain.contracts import KEY_TYPE_CLAIMWRIGHT, PURPOSE_CLAIM
 from issuer.chain.gateway import Gateway
@@ -42,7 +41,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             raise SettingsError(_VARIABLE, f"names {path}, which is not there; run `claimwright deploy`") from None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise SettingsError(_VARIABLE, f"names {path}, which cannot be read: {type(error).__name__}") from None
-        if not all(is_hex_address(address) for address in deployment.contracts.values()):
+        if not all(is_address(address) for address in deployment.contracts.values()):
             raise SettingsError(_VARIABLE, f"names {path}, which holds something that is no address")
         checked = {name: eip55(address) for name, address in deployment.contracts.items()}
         return msgspec.structs.replace(deployment, contracts=checked)
@@ -216,6 +215,6 @@ def _unless_trusted(issuer: str, topics: Sequence[int]) -> Callable[[bytes | Non
 def _unless_listed(address: str, calldata: bytes) -> Callable[[bytes | None], bytes | None]:
     def missing(answer: bytes | None) -> bytes | None:
         listed = contracts.decoded(abi.FACTORIES.outputs, answer)[0] if answer else ()
-        return None if address.lower() in listed else calldata
+        return None if address in listed else calldata
 
     return missing

@@ -14,9 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from eth_utils.address import is_hex_address
-
-from issuer.addresses import eip55
+from issuer.addresses import eip55, is_address
 from issuer.chain import awskms, rules, web3signer
 from issuer.chain.keystore import open_keystore
 from issuer.chain.signer import LocalSigner, Signer
@@ -105,7 +103,7 @@ def _remote(name: str, text: str) -> Signer:
     """`KIND:WHERE/0xADDRESS`. WHERE may be secret and is not quoted."""
     kind, rest = _kind(name, text)
     where, _, address = rest.rpartition("/")
-    if not where or not is_hex_address(address) or not address.startswith("0x"):
+    if not where or not is_address(address):
         raise SettingsError(name, "does not end with /0x and its address; ask `claimwright keystore remote`")
     return kind.open(name, where, eip55(address))
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 
 import click
 import msgspec
-from eth_utils.address import is_checksum_address
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.addresses import is_checksummed
 from issuer.cases import store as cases
 from issuer.cases.people import revoke_claim
 from issuer.claims import renewal, selection
@@ -324,7 +324,7 @@ def _may_go_on(found: int, expect: int | None, yes: bool, done: str, as_json: bo
 
 
 def _address(text: str) -> str:
-    if not is_checksum_address(text):
+    if not is_checksummed(text):
         raise InvalidInput("signed_by", "is not an address with its checksum (EIP-55)")
     return text
 

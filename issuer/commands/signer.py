@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 import click
-from eth_utils.address import is_checksum_address
 
+from issuer.addresses import is_checksummed
 from issuer.chain import claim_signers
 from issuer.chain.claim_signers import Act, SignerState, Terms
 from issuer.chain.deploy import carry_out
@@ -164,7 +164,7 @@ def _chain(loaded: NodeSettings | OwnerSettings) -> tuple[Gateway, str]:
 
 
 def _checked(address: str) -> str:
-    if not is_checksum_address(address):
+    if not is_checksummed(address):
         raise InvalidInput("address", "is not an address with its checksum (EIP-55)")
     return address
 

@@ -1,12 +1,13 @@
 """Our bytes are eth_account's bytes."""
 
 import pytest
+import rlp as reference
 from eth_account import Account
 from eth_utils.address import to_checksum_address
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from issuer.chain.eip1559 import UnsignedTransaction, signed_bytes, signing_message, transaction_hash
+from issuer.chain.eip1559 import UnsignedTransaction, rlp, signed_bytes, signing_message, transaction_hash
 from issuer.chain.signer import CURVE_ORDER, LocalSigner, checked_sign
 
 WORD = st.integers(0, 2**64)
@@ -44,6 +45,18 @@ async def test_signed_bytes_and_hash_are_those_of_eth_account(key, chain_id, non
 
     assert raw == bytes(theirs.raw_transaction)
     assert transaction_hash(raw) == "0x" + bytes(theirs.hash).hex()
+
+
+ITEMS = st.recursive(st.binary(max_size=80) | st.integers(0, 2**256), lambda inner: st.lists(inner, max_size=6))
+
+
+@given(ITEMS)
+@example([b"x" * 55])
+@example([b"x" * 56])
+@example([b"\x7f", b"\x80", b"", 0, 127, 128, []])
+@example(b"x" * 70_000)
+def test_rlp_is_that_of_the_library(item):
+    assert rlp(item) == reference.encode(item)
 
 
 @pytest.mark.parametrize("to", ["0x", "0x" + "11" * 19, "0x" + "11" * 21])

@@ -1,7 +1,9 @@
 """Our own encoding of the hot shapes is eth_abi's, byte for byte."""
 
+from typing import Any
+
 import pytest
-from eth_abi.abi import encode
+from eth_abi.abi import decode, encode
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from hypothesis import given
@@ -17,7 +19,9 @@ WORDS = st.binary(min_size=32, max_size=32)
 BLOBS = st.binary(max_size=100)
 CLAIMS = st.builds(ClaimInput, topic=UINTS, scheme=UINTS, signature=BLOBS, data=BLOBS, uri=st.text(max_size=40))
 ONBOARDINGS = st.builds(Onboarding, wallet=ADDRESSES, claims=st.lists(CLAIMS, max_size=3).map(tuple))
-VALUES = {"address": ADDRESSES, "uint256": UINTS, "bytes32": WORDS}
+VALUES = {"address": ADDRESSES, "uint256": UINTS, "bytes32": WORDS, "bool": st.booleans()}
+READ = VALUES | {"uint32": st.integers(0, 2**32 - 1), "uint16": st.integers(0, 2**16 - 1)}
+READABLE = sorted(READ) + [f"{kind}[]" for kind in sorted(READ)]
 
 
 @given(st.data())
@@ -56,3 +60,58 @@ def test_what_does_not_fit_is_refused() -> None:
         encoding.uint(-1)
     with pytest.raises(ValueError, match="32 bytes"):
         encoding.bytes32(b"\x01" * 31)
+
+
+def _as_we_write_it(kind: str, value: Any) -> Any:
+    """Theirs, with addresses in EIP-55."""
+    if kind.endswith("[]"):
+        return tuple(_as_we_write_it(kind[:-2], item) for item in value)
+    return to_checksum_address(value) if kind == "address" else value
+
+
+@given(st.data(), st.binary(max_size=64))
+def test_words_and_lists_of_words_are_read_as_they_were_written(data: st.DataObject, behind: bytes) -> None:
+    kinds = data.draw(st.lists(st.sampled_from(READABLE), max_size=4))
+    values = [
+        data.draw(st.lists(READ[kind[:-2]], max_size=4).map(tuple) if kind.endswith("[]") else READ[kind])
+        for kind in kinds
+    ]
+    assert encoding.decode(kinds, encode(kinds, values) + behind) == tuple(values)
+
+
+SMALL = st.integers(0, 200).map(encoding.uint)
+
+
+@given(
+    st.lists(st.sampled_from(READABLE), min_size=1, max_size=3),
+    st.lists(SMALL | WORDS, max_size=12),
+    st.binary(max_size=9),
+)
+def test_what_we_read_out_of_anything_eth_abi_reads_too(kinds: list[str], words: list[bytes], rest: bytes) -> None:
+    answer = b"".join(words) + rest
+    try:
+        ours = encoding.decode(kinds, answer)
+    except ValueError:
+        return  # it may be stricter, and a node may say anything
+    theirs = decode(kinds, answer)
+    assert ours == tuple(_as_we_write_it(kind, value) for kind, value in zip(kinds, theirs, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        ("uint256", b""),
+        ("uint256", bytes(31)),
+        ("bool", encoding.uint(2)),
+        ("uint16", encoding.uint(1 << 16)),
+        ("address", encoding.uint(1 << 160)),
+        ("uint256[]", encoding.uint(32)),
+        ("uint256[]", encoding.uint(32) + encoding.uint(2) + encoding.uint(1)),
+        ("uint256[]", encoding.uint(32) + encoding.uint(2**255)),
+        ("uint256[]", encoding.uint(2**255) + encoding.uint(0)),
+        ("uint256[]", encoding.uint(0)),
+    ],
+)
+def test_what_is_no_such_answer_is_an_error(kind: str, answer: bytes) -> None:
+    with pytest.raises(ValueError, match=r"bits|short|longer"):
+        encoding.decode([kind], answer)

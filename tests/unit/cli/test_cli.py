@@ -141,6 +141,11 @@ def test_the_api_process_never_loads_what_could_sign():
     assert [name for name in modules if name.startswith(forbidden)] == []
 
 
+def test_a_daemon_starts_without_what_only_some_ever_need():
+    modules = loaded_by("import issuer.commands.daemon, issuer.daemon")
+    assert {"alembic", "boto3", "eth_abi", "eth_account", "eth_utils", "litestar", "pydantic"} & modules == set()
+
+
 @pytest.mark.usefixtures("migrated")
 class TestKeys:
     def new(self, capsys, *more: str) -> dict:
