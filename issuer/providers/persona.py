@@ -23,10 +23,10 @@ from issuer.providers.persona_inquiry import (
     Inquiry,
     Opened,
     read_one,
-    read_page,
     says_already_redacted,
     session_end,
 )
+from issuer.providers.persona_pages import inquiry_pages
 from issuer.providers.persona_transaction import MARK, TYPE_PREFIX, TransactionRules
 from issuer.providers.protocol import Glance, Provider, Reading, Session, StartCheck, Started
 from issuer.providers.vendors import VENDORS, ProviderSettings
@@ -155,22 +155,14 @@ class PersonaProvider(Provider):
             "page[size]": str(_PAGE_SIZE),
         }
         found: dict[str, tuple[datetime, Reading]] = {}
-        for _ in range(_MOST_PAGES):
-            now = self._now()
-            answer = await self._api.get(what, "/inquiries", params)
-            self._api.refuse(what, answer)
-            page = read_page(answer.body)
-            if page is None:
-                raise _unexpected(what, "answered with no list of inquiries", answer)
-            for inquiry in page[0]:
+        asked_at = self._now()
+        async for answer, page in inquiry_pages(self._api, what, params, most=_MOST_PAGES):
+            for inquiry in page:
                 # A filter that Persona did not understand is a list of other people's checks.
                 if _is_ours(inquiry, reference, template, since):
-                    reading = self._reading(what, answer, inquiry, now)
+                    reading = self._reading(what, answer, inquiry, asked_at)
                     found.setdefault(reading.check_ref, (inquiry.created_at() or reading.evidence_at, reading))
-            last = page[0][-1].check_ref() if page[0] else None
-            if not page[1] or last is None or last == params.get("page[after]"):
-                break
-            params["page[after]"] = last  # links.next is never followed: it is an address chosen by the answer
+            asked_at = self._now()
         return [reading for _, reading in sorted(found.values(), key=lambda pair: pair[0], reverse=True)]
 
     async def fetch(self, check_ref: str) -> Reading:

@@ -17,7 +17,7 @@ import msgspec
 from issuer.errors import ProviderRefused
 from issuer.providers.http import Answer, unexpected
 from issuer.providers.persona_http import API_VERSION, PersonaHttp
-from issuer.providers.persona_inquiry import read_page
+from issuer.providers.persona_pages import inquiry_pages
 from issuer.providers.persona_webhook import KNOWN_EVENTS, read_event
 from issuer.providers.protocol import Event
 from issuer.providers.vendors import ProviderSettings
@@ -161,20 +161,11 @@ class PersonaSetup:
         what = "list inquiries"
         created = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
         params = {"filter[status]": ",".join(ENDED), "filter[created-at-start]": created, "page[size]": str(_PAGE_SIZE)}
-        for _ in range(_MOST_PAGES):
-            answer = await self._api.get(what, "/inquiries", params)
-            self._api.refuse(what, answer)
-            page = read_page(answer.body)
-            if page is None:
-                raise unexpected("Persona", what, "answered with no list of inquiries", answer)
-            for inquiry in page[0]:
+        async for _, page in inquiry_pages(self._api, what, params, most=_MOST_PAGES):
+            for inquiry in page:
                 check_ref, changed_at = inquiry.check_ref(), inquiry.changed_at()
                 if check_ref is not None and changed_at is not None:
                     yield check_ref, changed_at
-            last = page[0][-1].check_ref() if page[0] else None
-            if not page[1] or last is None or last == params.get("page[after]"):
-                return
-            params["page[after]"] = last
 
     async def _webhooks(self) -> list[dict[str, Any]]:
         what = "list webhooks"

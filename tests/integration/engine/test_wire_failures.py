@@ -51,6 +51,22 @@ async def bytes_on_the_wire(engine: Engine) -> list[bytes]:
     return [attempt.raw for attempt in await engine.rows(Attempt)]
 
 
+async def unreadable_for_a_while(engine: Engine, wire: RpcProxy, oracle: Oracle, fault: Fault) -> None:
+    wallet = await approved(engine)
+    assert await engine.lane.ensure()
+    wire.faults = [fault]
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        with pytest.raises(NodeUnavailable):
+            await engine.pump()
+    assert wire.done[fault.kind] >= 1
+    assert await engine.rows(Transaction) == []
+    wire.calm()
+    await engine.settle()
+    assert await engine.is_verified(wallet)
+    assert len(await engine.rows(Attempt)) == 1
+    assert await oracle.problems() == []
+
+
 @pytest.mark.failure("F02")
 async def test_a_lost_answer_to_a_send_repeats_the_same_bytes(engine: Engine, wire: RpcProxy, oracle: Oracle) -> None:
     await hold_mining(engine)
@@ -95,17 +111,7 @@ async def test_bytes_that_a_node_lost_are_sent_again(engine: Engine, wire: RpcPr
 async def test_a_node_that_cannot_be_read_signs_nothing_and_costs_no_nonce(
     engine: Engine, wire: RpcProxy, oracle: Oracle, kind: str
 ) -> None:
-    wallet = await approved(engine)
-    assert await engine.lane.ensure()
-    wire.faults = [Fault(kind, methods=READS)]  # type: ignore[arg-type]
-    with pytest.raises(NodeUnavailable):
-        await engine.pump()
-    assert await engine.rows(Transaction) == []
-    wire.calm()
-    await engine.settle()
-    assert await engine.is_verified(wallet)
-    assert len(await engine.rows(Attempt)) == 1
-    assert await oracle.problems() == []
+    await unreadable_for_a_while(engine, wire, oracle, Fault(kind, methods=READS))  # type: ignore[arg-type]
 
 
 @pytest.mark.failure("F04")
@@ -132,19 +138,7 @@ async def test_a_node_that_hangs_is_given_up_in_time_and_signs_nothing(
     engine: Engine, wire: RpcProxy, oracle: Oracle
 ) -> None:
     """It takes the request and says nothing, for as long as it is waited for."""
-    wallet = await approved(engine)
-    assert await engine.lane.ensure()
-    wire.faults = [Fault("silent", methods=READS)]
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        with pytest.raises(NodeUnavailable):
-            await engine.pump()
-    assert wire.done["silent"] >= 1
-    assert await engine.rows(Transaction) == []
-    wire.calm()
-    await engine.settle()
-    assert await engine.is_verified(wallet)
-    assert len(await engine.rows(Attempt)) == 1
-    assert await oracle.problems() == []
+    await unreadable_for_a_while(engine, wire, oracle, Fault("silent", methods=READS))
 
 
 @pytest.mark.failure("F02", "F04")

@@ -9,40 +9,24 @@ from sqlalchemy.exc import IntegrityError
 
 from issuer import bulk
 from issuer.bulk import among
-from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case, Subject
 from issuer.chain.rules import Hold
 from issuer.chain.tables import Lane
 from issuer.clock import now
 from issuer.db import Database
 from issuer.history import History
+from tests import factories
 
 AT = datetime(2026, 11, 27, 23, 59, 59, 999_999, tzinfo=UTC)
 ODD = ["", "'", '"', "\\", "$[0]", "naïve 😀", "null", "1", "1e3", " x ", "{}", "a\nb\tc"]
-SENDER = "0x" + "22" * 20
 
 
 @pytest.fixture
-async def case(db: Database) -> str:
+async def case_id(db: Database) -> str:
+    one = factories.subject()
     async with db.write() as session:
-        session.add(Subject(id="sub_1", created_at=AT))
+        session.add(one)
         await session.flush()
-        session.add(
-            Case(
-                id="case_1",
-                subject_id="sub_1",
-                level="basic",
-                wallet=SENDER,
-                chain_ids=[31337],
-                provider="persona",
-                environment="sandbox",
-                template="t",
-                status=CaseStatus.APPROVED,
-                next_check_at=AT,
-                created_at=AT,
-                updated_at=AT,
-            )
-        )
+        session.add(factories.case(one.id, id="case_1"))
     return "case_1"
 
 
@@ -74,7 +58,7 @@ def line(number: int, text: str, detail: dict[str, object]) -> dict[str, object]
     return row | {"cause": text, "detail": detail}
 
 
-async def test_inserted_rows_read_as_they_were_given(db: Database, case: str) -> None:
+async def test_inserted_rows_read_as_they_were_given(db: Database, case_id: str) -> None:
     details = [{}, {"nonce": 1 << 60, "text": 'it\'s "so"', "none": None, "yes": True, "nested": {"list": [1, "2"]}}]
     rows = [line(number, text, details[number % 2]) for number, text in enumerate(ODD)]
     async with db.write() as session:
@@ -89,7 +73,7 @@ async def test_inserted_rows_read_as_they_were_given(db: Database, case: str) ->
                 assert getattr(ours, name) == getattr(mapped, name), name
 
 
-async def test_a_row_that_may_not_be_is_refused_with_all_others(db: Database, case: str) -> None:
+async def test_a_row_that_may_not_be_is_refused_with_all_others(db: Database, case_id: str) -> None:
     rows = [line(1, "x", {}), line(2, "x", {}) | {"case_id": "nobody's"}]
     with pytest.raises(IntegrityError):
         async with db.write() as session:
@@ -165,7 +149,7 @@ async def test_what_changes_after_it_was_written_is_written_with_the_next(db: Da
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 5000])
-async def test_a_list_is_one_parameter_however_long_it_is(db: Database, case: str, count: int) -> None:
+async def test_a_list_is_one_parameter_however_long_it_is(db: Database, case_id: str, count: int) -> None:
     rows = [line(number, text, {}) | {"id": text or "empty"} for number, text in enumerate(ODD)]
     wanted = ([row["id"] for row in rows] + [f"no_{number}" for number in range(count)])[:count]
     asked: list[object] = []
