@@ -180,4 +180,5 @@ async def carried(session: AsyncSession, transaction_ids: Sequence[str]) -> dict
 async def resolve(session: AsyncSession, transaction_ids: Sequence[str], at: datetime) -> None:
     """What these carry is settled: their claims may be carried again."""
     unresolved = (among(TransactionClaim.transaction_id, transaction_ids), TransactionClaim.resolved_at.is_(None))
-    await session.execute(sa.update(TransactionClaim).where(*unresolved).values(resolved_at=at))
+    statement = sa.update(TransactionClaim).where(*unresolved).values(resolved_at=at)
+    await session.execute(statement.execution_options(synchronize_session=False))  # none of these rows is loaded
