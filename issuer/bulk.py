@@ -72,7 +72,7 @@ async def update_all(session: AsyncSession, table: type[Base], rows: Sequence[Ma
     """Rows with their primary key and the same changed columns each. Raises `RuntimeError` if one is not there."""
     names = list(rows[0])
     given = _given(session, table, names, rows)
-    keys = [column.name for column in _of(table).primary_key]
+    keys = _keys(table)
     statement = (
         sa.update(_of(table))
         .where(*(_of(table).c[key] == given[key] for key in keys))
@@ -89,23 +89,29 @@ async def write_changed(session: AsyncSession, rows: Collection[Base]) -> None:
 
     They are the session's no more: what is changed later is not written by itself.
     """
+    if not rows:
+        return
+    table = type(next(iter(rows)))
+    keys = _keys(table)
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row in session:
             session.expunge(row)
         changed = instance_state(row).committed_state
-        if not changed:
-            continue  # a flush was first
-        keys = [column.name for column in row.__table__.primary_key]
-        names = (*keys, *sorted(changed))
-        by_columns[names].append({name: getattr(row, name) for name in names})
+        if changed:  # else a flush was first
+            names = (*keys, *sorted(changed))
+            by_columns[names].append({name: getattr(row, name) for name in names})
     for several in by_columns.values():
-        await update_all(session, type(next(iter(rows))), several)
+        await update_all(session, table, several)
 
 
 def _of(table: type[Base]) -> sa.Table:
     """The table itself: the mapper's way of writing looks at each row."""
     return cast("sa.Table", table.__table__)
+
+
+def _keys(table: type[Base]) -> list[str]:
+    return [column.name for column in _of(table).primary_key]
 
 
 def _given(
@@ -114,43 +120,41 @@ def _given(
     """The rows as the store sees them, column by column."""
     dialect = session.get_bind().dialect
     columns = [_of(table).c[name] for name in names]
-    lists = {column.name: _as_stored(column, dialect, [row[column.name] for row in rows]) for column in columns}
-    return _on_sqlite(lists) if dialect.name == "sqlite" else _on_postgresql(lists, columns)
+    lists = [_as_stored(column.type, dialect, [row[column.name] for row in rows]) for column in columns]
+    return _on_sqlite(columns, lists) if dialect.name == "sqlite" else _on_postgresql(columns, lists)
 
 
-def _as_stored(column: sa.Column[Any], dialect: sa.Dialect, values: list[Any]) -> list[Any]:
-    """Values of one column as the driver takes them; of a JSON column as they are."""
-    if isinstance(column.type, sa.JSON):
+def _as_stored(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect, values: list[Any]) -> list[Any]:
+    """Values of one column as the driver takes them. JSON inside of JSON stays what it is."""
+    if isinstance(kind, sa.JSON) and dialect.name == "sqlite":
         return values
-    plain = column.type.dialect_impl(dialect).bind_processor(dialect)
+    if isinstance(kind, sa.JSON):
+        return [None if value is None else msgspec.json.encode(value).decode() for value in values]
+    plain = kind.dialect_impl(dialect).bind_processor(dialect)
     return values if plain is None else [plain(value) for value in values]
 
 
-def _on_sqlite(lists: Mapping[str, list[Any]]) -> dict[str, sa.ColumnElement[Any]]:
-    rows = msgspec.json.encode(list(zip(*lists.values(), strict=True))).decode()
+def _on_sqlite(columns: Sequence[sa.Column[Any]], lists: list[list[Any]]) -> dict[str, sa.ColumnElement[Any]]:
+    rows = msgspec.json.encode(list(zip(*lists, strict=True))).decode()
     given = sa.func.json_each(sa.bindparam(None, rows, type_=sa.Text())).table_valued("value", name="given")
-    return {name: sa.func.json_extract(given.c.value, f"$[{place}]") for place, name in enumerate(lists)}
+    return {column.name: sa.func.json_extract(given.c.value, f"$[{place}]") for place, column in enumerate(columns)}
 
 
-def _on_postgresql(
-    lists: Mapping[str, list[Any]], columns: Sequence[sa.Column[Any]]
-) -> dict[str, sa.ColumnElement[Any]]:
+def _on_postgresql(columns: Sequence[sa.Column[Any]], lists: list[list[Any]]) -> dict[str, sa.ColumnElement[Any]]:
     """As arrays, by whose length the rows are guessed when the statement is planned."""
-    arrays = []
-    for column in columns:
-        values, kind = lists[column.name], column.type
-        if isinstance(kind, sa.JSON):
-            values, kind = (
-                [None if value is None else msgspec.json.encode(value).decode() for value in values],
-                sa.Text(),
-            )
-        elif isinstance(kind, sa.types.TypeDecorator):
-            kind = kind.impl_instance
-        arrays.append(sa.bindparam(None, values, type_=postgresql.ARRAY(kind)))
-    given = sa.func.unnest(*arrays).table_valued(*lists, name="given").render_derived()
-    return {
-        column.name: sa.cast(given.c[column.name], sa.JSON)
-        if isinstance(column.type, sa.JSON)
-        else given.c[column.name]
-        for column in columns
+    arrays = [
+        sa.bindparam(None, values, type_=postgresql.ARRAY(_in_array(column.type)))
+        for column, values in zip(columns, lists, strict=True)
+    ]
+    given = sa.func.unnest(*arrays).table_valued(*(column.name for column in columns), name="given").render_derived()
+    told = {column.name: given.c[column.name] for column in columns}
+    return told | {
+        column.name: sa.cast(told[column.name], sa.JSON) for column in columns if isinstance(column.type, sa.JSON)
     }
+
+
+def _in_array(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+    """Of what type `_as_stored` left the values."""
+    if isinstance(kind, sa.JSON):
+        return sa.Text()
+    return kind.impl_instance if isinstance(kind, sa.types.TypeDecorator) else kind

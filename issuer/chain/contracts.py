@@ -19,6 +19,7 @@ from issuer.hashes import keccak
 PURPOSE_MANAGEMENT = 1
 PURPOSE_CLAIM = 3
 KEY_TYPE_CLAIMWRIGHT = 712
+_NOBODY = "0x" + "00" * 20
 _NO_SUCH_ANSWER = "a contract gave no such answer; is the deployment file of this chain?"
 
 # Gas. Unused gas costs nothing; too little makes the whole batch revert, because the ClaimIssuer starts no creation and
@@ -281,20 +282,13 @@ def decoded(kinds: Sequence[str], answer: bytes | None) -> tuple[Any, ...]:
 
 def decode_address(answer: bytes | None) -> str | None:
     """EIP-55; None for the zero address."""
-    word = _word(answer)
-    if any(word[:12]):
-        raise ChainError(_NO_SUCH_ANSWER)
-    return eip55(word[12:]) if any(word) else None
+    (address,) = decoded(["address"], answer)
+    return None if address == _NOBODY else str(address)
 
 
 def decode_uint(answer: bytes | None) -> int:
-    return int.from_bytes(_word(answer), "big")
-
-
-def _word(answer: bytes | None) -> bytes:
-    if answer is None or len(answer) < encoding.WORD:
-        raise ChainError(_NO_SUCH_ANSWER)
-    return answer[: encoding.WORD]
+    (value,) = decoded(["uint256"], answer)
+    return int(value)
 
 
 def decode_bool(answer: bytes | None) -> bool:

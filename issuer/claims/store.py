@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, load_only
+from sqlalchemy.sql.base import ExecutableOption
 
 from issuer import bulk, history
 from issuer.bulk import among
@@ -97,18 +98,16 @@ async def get(session: AsyncSession, claim_id: str, tenant_id: str = "default") 
     return await session.scalar(sa.select(Claim).where(Claim.id == claim_id, Claim.tenant_id == tenant_id))
 
 
-async def locked(session: AsyncSession, claim_ids: Collection[str]) -> list[Claim]:
+async def locked(session: AsyncSession, claim_ids: Collection[str], *options: ExecutableOption) -> list[Claim]:
     """The rows, locked in one order for all callers, so that two transactions cannot wait for each other."""
-    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id)
+    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id).options(*options)
     rows = await session.scalars(for_update(statement, session).execution_options(populate_existing=True))
     return list(rows)
 
 
 async def locked_to_settle(session: AsyncSession, claim_ids: Collection[str]) -> dict[str, Claim]:
     """By id, the rows as `locked` has them, but only what the fate of a transaction is judged by or changes."""
-    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id).options(_SETTLED_BY)
-    rows = await session.scalars(for_update(statement, session).execution_options(populate_existing=True))
-    return {claim.id: claim for claim in rows}
+    return {claim.id: claim for claim in await locked(session, claim_ids, _SETTLED_BY)}
 
 
 async def lock_unchanged(session: AsyncSession, claims: Iterable[Claim]) -> bool:
