@@ -21,7 +21,8 @@ from issuer.chain.signers import load_signer, load_signers, refuse_shared_keys
 from issuer.chain.upkeep import Upkeep
 from issuer.chain.watcher import Watcher
 from issuer.claims.foreign import Offers
-from issuer.claims.issue import Contracts, Issues
+from issuer.claims.issue import Issues
+from issuer.claims.preflight import Contracts
 from issuer.claims.queueing import Issuance
 from issuer.claims.renewal import Renewals
 from issuer.claims.revoke import Revocations

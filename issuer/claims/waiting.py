@@ -1,6 +1,6 @@
 """What waits to be signed: the queued claims that a lane is to take now."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -29,7 +29,13 @@ _BACKED_BY = load_only(
 
 
 async def ready(
-    session: AsyncSession, chain_id: int, *, now: datetime, limit: int, share: Share = ALL
+    session: AsyncSession,
+    chain_id: int,
+    *,
+    now: datetime,
+    limit: int,
+    share: Share = ALL,
+    without: Collection[str] = (),
 ) -> Sequence[tuple[Claim, Case]]:
     """Claims that a lane with this share is to sign now, oldest first: queued, due and still backed.
 
@@ -41,7 +47,7 @@ async def ready(
     """
     found: list[tuple[Claim, Case]] = []
     blocked = await findings.blocked(session, chain_id)
-    page = await _queued(session, chain_id, now=now, limit=limit, share=share, after="")
+    page = await _queued(session, chain_id, now=now, limit=limit, share=share, without=without, after="")
     while page:
         cases = await _backing(session, page)
         in_flight = await _in_flight(session, page)
@@ -51,12 +57,19 @@ async def ready(
                 found.append((claim, case))
         if len(page) < limit or len(found) >= limit:
             break
-        page = await _queued(session, chain_id, now=now, limit=limit, share=share, after=page[-1].id)
+        page = await _queued(session, chain_id, now=now, limit=limit, share=share, without=without, after=page[-1].id)
     return found[:limit]
 
 
 async def _queued(
-    session: AsyncSession, chain_id: int, *, now: datetime, limit: int, share: Share, after: str
+    session: AsyncSession,
+    chain_id: int,
+    *,
+    now: datetime,
+    limit: int,
+    share: Share,
+    without: Collection[str],
+    after: str,
 ) -> list[Claim]:
     statement = (
         sa.select(Claim)
@@ -72,6 +85,8 @@ async def _queued(
     )
     if share != ALL:
         statement = statement.where(Claim.shard % share.count == share.index)
+    if without:
+        statement = statement.where(~among(Claim.id, without))
     return list(await session.scalars(statement))
 
 

@@ -10,7 +10,7 @@ from eth_account.messages import encode_defunct
 
 from issuer.cases.challenges import WalletChallenge
 from issuer.cases.tables import Case
-from issuer.claims.issue import _is_asked_for
+from issuer.claims.preflight import _is_asked_for
 from tests.fakes import FakeProvider
 from tests.integration.api.conftest import Api, run_api
 

@@ -26,7 +26,8 @@ from issuer.chain.upkeep import Upkeep
 from issuer.chain.watcher import Watcher
 from issuer.claims import store as claim_store
 from issuer.claims import waiting
-from issuer.claims.issue import Contracts, Issues
+from issuer.claims.issue import Issues
+from issuer.claims.preflight import Contracts
 from issuer.claims.queueing import Issuance
 from issuer.claims.revoke import Revocations
 from issuer.claims.settle import ClaimSettlement

@@ -65,6 +65,7 @@ Ask = Callable[[AsyncSession, list[Claim], str, str], Awaitable[object]]
 NOW = datetime.now(UTC)
 QUESTIONS: dict[str, Ask] = {
     "ready": lambda session, *_: waiting.ready(session, CHAIN_ID, now=NOW, limit=512),
+    "ready_beside": lambda session, *_: waiting.ready(session, CHAIN_ID, now=NOW, limit=512, without=["clm_1"] * 512),
     "to_revoke": lambda session, *_: store.to_revoke(session, CHAIN_ID, now=NOW, limit=200),
     "locked": lambda session, claims, *_: store.locked(session, [claim.id for claim in claims]),
     "locked_to_settle": lambda session, claims, *_: store.locked_to_settle(session, [claim.id for claim in claims]),

@@ -1,0 +1,182 @@
+"""Claims are made ready while those before them are committed; whatever changes in between keeps them back."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from issuer.cases.tables import Case
+from issuer.chain.rules import Hold
+from issuer.chain.signer import LocalSigner, Signature, Signer
+from issuer.chain.tables import Attempt, Lane
+from issuer.claims import issue
+from issuer.claims.issue import Issues
+from issuer.claims.rules import ClaimStatus
+from issuer.errors import Changed, LaneHeld, SignerFailed
+from issuer.providers.protocol import Outcome
+from issuer.stops import store as stops
+from tests.integration.engine.conftest import Engine
+
+WAVE = 4  # claims of a step here, in transactions of two
+
+
+class Remote:
+    """A key elsewhere that signs `left` times."""
+
+    def __init__(self, signer: LocalSigner, left: int) -> None:
+        self._signer = signer
+        self.left = left
+
+    @property
+    def address(self) -> str:
+        return self._signer.address
+
+    async def sign_digest(self, digest: bytes, message: bytes) -> Signature:
+        if self.left == 0:
+            raise SignerFailed("it is tired")
+        self.left -= 1
+        return self._signer.sign(digest)
+
+    async def aclose(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def cases(engine: Engine) -> list[Case]:
+    """Three waves of approved cases, oldest first."""
+    cases = [await engine.open_case() for _ in range(3 * WAVE)]
+    for case in cases:
+        await engine.ring(case, Outcome.APPROVED)
+    assert await engine.lane.ensure()
+    return cases
+
+
+def issues_of(engine: Engine, signer: Signer | None = None) -> Issues:
+    issues = Issues(
+        engine.db,
+        engine.gateway,
+        engine.lane,
+        signer or engine.keys.claim_signer,
+        engine.at,
+        decision_keys=engine.decision_keys,
+        data_keys=engine.data_keys,
+        batch_size=2,
+    )
+    issues._wave = WAVE
+    return issues
+
+
+async def statuses(engine: Engine, cases: list[Case]) -> list[ClaimStatus]:
+    return [claim.status for case in cases for claim in await engine.claims_of(case)]
+
+
+def ahead(issues: Issues) -> list[str]:
+    assert issues._ahead is not None
+    return issues._ahead.claim_ids
+
+
+async def test_the_next_claims_are_made_ready_while_the_first_are_committed(engine: Engine, cases: list[Case]) -> None:
+    issues = issues_of(engine)
+    assert await issues.step()
+    assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * WAVE + [ClaimStatus.QUEUED] * 2 * WAVE
+    assert ahead(issues) == [claim.id for case in cases[WAVE : 2 * WAVE] for claim in await engine.claims_of(case)]
+
+    issues._wave = WAVE
+    assert await issues.step()
+    assert await issues.step()
+    assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * 3 * WAVE
+    assert len(await engine.rows(Attempt)) == 3 * WAVE / 2
+    await engine.settle()
+    for case in cases:
+        assert await engine.is_verified(case.wallet)
+
+
+async def test_a_claim_that_waits_ready_is_not_issued_once_its_case_is_declined(
+    engine: Engine, cases: list[Case]
+) -> None:
+    issues, declined = issues_of(engine), cases[WAVE]
+    assert await issues.step()
+    (claim,) = await engine.claims_of(declined)
+    assert claim.id in ahead(issues)
+    await engine.ring(declined, Outcome.DECLINED)
+
+    sent = len(await engine.rows(Attempt))
+    with pytest.raises(Changed):
+        await issues.step()
+    assert len(await engine.rows(Attempt)) == sent
+    while await issues.step():
+        pass
+    await engine.settle()
+    assert await statuses(engine, [declined]) == [ClaimStatus.CANCELLED]
+    assert [await engine.is_verified(case.wallet) for case in cases] == [case is not declined for case in cases]
+
+
+async def test_what_was_made_ready_long_ago_is_made_anew(
+    engine: Engine, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the step would refuse all of it, as the test above shows."""
+    issues, declined = issues_of(engine), cases[WAVE]
+    assert await issues.step()
+    (claim,) = await engine.claims_of(declined)
+    assert claim.id in ahead(issues)
+    await engine.ring(declined, Outcome.DECLINED)
+
+    monkeypatch.setattr(issue, "READY_SECONDS", 0.0)
+    issues._wave = WAVE
+    assert await issues.step()
+    issued = [ClaimStatus.SIGNED] * WAVE
+    assert await statuses(engine, cases[: 2 * WAVE + 1]) == [*issued, ClaimStatus.CANCELLED, *issued]
+
+
+async def test_a_stop_keeps_back_what_waits_ready(engine: Engine, cases: list[Case]) -> None:
+    issues = issues_of(engine)
+    assert await issues.step()
+    async with engine.db.write() as session:
+        stop = await stops.stop(session, chain_id=None, reason="a key leaked", actor="test", at=datetime.now(UTC))
+    with pytest.raises(Changed):
+        await issues.step()
+    assert not await issues.step()
+    assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * WAVE + [ClaimStatus.QUEUED] * 2 * WAVE
+    async with engine.db.write() as session:
+        await stops.lift(session, stop.id, reason="over", actor="test", at=datetime.now(UTC))
+    await engine.settle()
+    assert await statuses(engine, cases) == [ClaimStatus.CONFIRMED] * 3 * WAVE
+
+
+async def test_a_signer_that_fails_for_the_next_claims_does_not_keep_the_first(
+    engine: Engine, cases: list[Case]
+) -> None:
+    signer = Remote(engine.keys.claim_signer, WAVE)
+    issues = issues_of(engine, signer)
+    assert await issues.step()
+    assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * WAVE + [ClaimStatus.QUEUED] * 2 * WAVE
+    (lane,) = await engine.rows(Lane)
+    assert lane.hold == Hold.SIGNER
+    with pytest.raises(LaneHeld):
+        await issues.step()
+    signer.left = 3 * WAVE
+    while await issues.step():
+        pass
+    await engine.settle()
+    assert await statuses(engine, cases) == [ClaimStatus.CONFIRMED] * 3 * WAVE
+    (lane,) = await engine.rows(Lane)
+    assert lane.hold is None
+
+
+async def test_nothing_is_kept_ready_behind_claims_that_could_not_be_committed(
+    engine: Engine, cases: list[Case]
+) -> None:
+    issues = issues_of(engine)
+    async with engine.db.write() as session:
+        lane = await session.get(Lane, engine.lane.lease().key)
+        assert lane is not None
+        lane.paused_by = "test"
+    with pytest.raises(LaneHeld):
+        await issues.step()
+    assert issues._ahead is None
+    assert await engine.rows(Attempt) == []
+    async with engine.db.write() as session:
+        lane = await session.get(Lane, engine.lane.lease().key)
+        assert lane is not None
+        lane.paused_by = None
+    await engine.settle()
+    assert await statuses(engine, cases) == [ClaimStatus.CONFIRMED] * 3 * WAVE
