@@ -36,7 +36,7 @@ from issuer.settings import DaemonSettings
 
 log = structlog.get_logger(__name__)
 
-SWEEP_SECONDS = 3.0
+SWEEP_SECONDS = 5.0
 AUDIT_SECONDS = 10.0
 SWITCH_SECONDS = 0.0005  # a thread that waits for SQLite comes back within this, however busy the loop is
 # A wave makes objects by the ten thousand and hardly a cycle: looking as often as usual took a tenth of its time.

@@ -96,9 +96,9 @@ class Watcher:
         """One look at every transaction that is not final. Returns how many still are not."""
         async with self._db.read() as session:
             watched = await store.open_transactions(session, self._chain_id)
+            if not watched:
+                return 0
             known = await session.get(Chain, self._chain_id)
-        if not watched:
-            return 0
         node, head = await self._gateway.pinned()
         if head.hash == self._seen and self._clock() < self._again_at:
             return len(watched)
