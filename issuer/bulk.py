@@ -3,7 +3,7 @@
 A statement with a parameter for each value is another text for each number of them, which is made, sent, parsed and
 kept anew; and what is executed row by row goes to and fro between Python and the store as often. Neither grows here.
 
-Sources: https://www.sqlite.org/json1.html#jeach; PostgreSQL's manual, 9.19 (`unnest`) and 9.25 (`ANY`).
+Sources: https://www.sqlite.org/json1.html#jeach; PostgreSQL's manual, 9.16 (`json_to_recordset`) and 9.25 (`ANY`).
 """
 
 from collections import defaultdict
@@ -125,12 +125,8 @@ def _given(
 
 
 def _as_stored(kind: sa.types.TypeEngine[Any], dialect: sa.Dialect, values: list[Any]) -> list[Any]:
-    """Values of one column as the driver takes them. JSON inside of JSON stays what it is."""
-    if isinstance(kind, sa.JSON) and dialect.name == "sqlite":
-        return values
-    if isinstance(kind, sa.JSON):
-        return [None if value is None else msgspec.json.encode(value).decode() for value in values]
-    plain = kind.dialect_impl(dialect).bind_processor(dialect)
+    """Values of one column as the driver takes them, but for JSON: inside of JSON it stays what it is."""
+    plain = None if isinstance(kind, sa.JSON) else kind.dialect_impl(dialect).bind_processor(dialect)
     return values if plain is None else [plain(value) for value in values]
 
 
@@ -141,20 +137,15 @@ def _on_sqlite(columns: Sequence[sa.Column[Any]], lists: list[list[Any]]) -> dic
 
 
 def _on_postgresql(columns: Sequence[sa.Column[Any]], lists: list[list[Any]]) -> dict[str, sa.ColumnElement[Any]]:
-    """As arrays, by whose length the rows are guessed when the statement is planned."""
-    arrays = [
-        sa.bindparam(None, values, type_=postgresql.ARRAY(_in_array(column.type)))
-        for column, values in zip(columns, lists, strict=True)
-    ]
-    given = sa.func.unnest(*arrays).table_valued(*(column.name for column in columns), name="given").render_derived()
-    told = {column.name: given.c[column.name] for column in columns}
-    return told | {
-        column.name: sa.cast(told[column.name], sa.JSON) for column in columns if isinstance(column.type, sa.JSON)
-    }
+    """Not as arrays: the driver looks at each item of one to see whether it is another."""
+    names = [column.name for column in columns]
+    rows = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in zip(*lists, strict=True)]).decode()
+    types = [sa.column(column.name, _plain(column.type)) for column in columns]
+    told = sa.func.json_to_recordset(sa.cast(sa.bindparam(None, rows, type_=sa.Text()), sa.JSON))
+    given = told.table_valued(*types, name="given").render_derived(with_types=True)
+    return {name: given.c[name] for name in names}
 
 
-def _in_array(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
+def _plain(kind: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     """Of what type `_as_stored` left the values."""
-    if isinstance(kind, sa.JSON):
-        return sa.Text()
     return kind.impl_instance if isinstance(kind, sa.types.TypeDecorator) else kind

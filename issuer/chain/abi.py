@@ -7,11 +7,12 @@ them with the compiled ABI. Source: `contracts/interfaces`, the Solidity ABI spe
 import json
 from functools import cache
 from importlib.resources import files
+from itertools import takewhile
 from typing import Any
 
 import msgspec
 
-from issuer.chain.encoding import WORDS
+from issuer.chain.encoding import BLOBS, WORDS, dynamic_tuple
 from issuer.chain.wire import Call
 from issuer.hashes import keccak
 
@@ -54,8 +55,12 @@ class Function(msgspec.Struct, frozen=True):
         return _selector(self.name, self.inputs)
 
     def calldata(self, *values: object) -> bytes:
-        if all(kind in WORDS for kind in self.inputs):
-            return self.selector + b"".join(WORDS[kind](value) for kind, value in zip(self.inputs, values, strict=True))
+        given = list(zip(self.inputs, values, strict=True))
+        words = list(takewhile(lambda item: item[0] in WORDS, given))
+        rest = given[len(words) :]
+        if all(kind in BLOBS for kind, _ in rest):
+            heads = [WORDS[kind](value) for kind, value in words]
+            return self.selector + dynamic_tuple(heads, [BLOBS[kind](value) for kind, value in rest])
         from eth_abi.abi import encode  # a fifth of every start, for what hardly any needs
 
         return self.selector + encode(self.inputs, values)

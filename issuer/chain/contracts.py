@@ -273,7 +273,7 @@ def key_of(address: str) -> bytes:
 
 
 def decoded(kinds: Sequence[str], answer: bytes | None) -> tuple[Any, ...]:
-    """Words and lists of words. Raises `ChainError` for an answer that one of our contracts would not give."""
+    """As `encoding.decode`. Raises `ChainError` for an answer that one of our contracts would not give."""
     try:
         return encoding.decode(kinds, answer or b"")
     except ValueError:
@@ -314,13 +314,10 @@ def says_address(answer: bytes | None) -> str | None:
 
 def decode_claim(answer: bytes | None) -> ClaimInput | None:
     """What `getClaim` answered. None: there is no such claim, no identity, or one that makes no sense."""
-    from eth_abi.abi import decode
-    from eth_abi.exceptions import DecodingError
-
     kinds = [kind if kind != "string" else "bytes" for kind in abi.GET_CLAIM.outputs]  # its text may be anything
     try:
-        topic, scheme, _, signature, data, uri = decode(kinds, answer or b"")
-    except (DecodingError, OverflowError, ValueError):
+        topic, scheme, _, signature, data, uri = encoding.decode(kinds, answer or b"")
+    except ValueError:
         return None
     if topic == 0:
         return None

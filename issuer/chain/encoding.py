@@ -44,6 +44,9 @@ def blob(value: bytes) -> bytes:
     return uint(len(value)) + value + bytes(-len(value) % WORD)
 
 
+BLOBS: dict[str, Callable[..., bytes]] = {"bytes": blob}
+
+
 def dynamic_tuple(heads: Sequence[bytes], tails: Sequence[bytes]) -> bytes:
     """A tuple whose first members are the static words `heads` and whose others are the dynamic `tails`."""
     return b"".join(heads) + _placed(tails, WORD * (len(heads) + len(tails)))
@@ -93,21 +96,33 @@ READ: dict[str, Callable[[bytes], Any]] = {
 
 
 def decode(kinds: Sequence[str], data: bytes) -> tuple[Any, ...]:
-    """Words, and lists of words. Raises `ValueError` for what is none; what lies behind them is left alone."""
+    """Words, lists of words, and `bytes`. Raises `ValueError` for what is none; what lies behind them is left alone."""
     heads = WORD * len(kinds)
-    return tuple(
-        _list(kind.removesuffix("[]"), data, read_uint(_word(data, WORD * place)), heads)
-        if kind.endswith("[]")
-        else READ[kind](_word(data, WORD * place))
-        for place, kind in enumerate(kinds)
-    )
+    return tuple(_read(kind, data, WORD * place, heads) for place, kind in enumerate(kinds))
 
 
-def _list(kind: str, data: bytes, offset: int, heads: int) -> tuple[Any, ...]:
+def _read(kind: str, data: bytes, place: int, heads: int) -> Any:  # noqa: ANN401 - by kind
+    word = _word(data, place)
+    if kind in READ:
+        return READ[kind](word)
+    offset = read_uint(word)
+    if offset < heads:
+        raise ValueError("in front of its place")
     count = read_uint(_word(data, offset))
-    if offset < heads or count > len(data) // WORD:
-        raise ValueError("a list in front of its place, or longer than what holds it")
-    return tuple(READ[kind](_word(data, offset + WORD * (1 + place))) for place in range(count))
+    if count > len(data):
+        raise ValueError("longer than what holds it")
+    if kind == "bytes":
+        return _content(data, offset + WORD, count)
+    item = READ[kind.removesuffix("[]")]
+    return tuple(item(_word(data, offset + WORD * (1 + place))) for place in range(count))
+
+
+def _content(data: bytes, start: int, size: int) -> bytes:
+    """`blob` read back."""
+    filled = data[start : start + size + -size % WORD]
+    if len(filled) != size + -size % WORD or any(filled[size:]):
+        raise ValueError("too short, or not filled up with zeros")
+    return filled[:size]
 
 
 def _word(data: bytes, offset: int) -> bytes:

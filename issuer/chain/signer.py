@@ -87,27 +87,23 @@ async def checked_sign(signer: Signer, message: bytes, *, timeout_seconds: float
 
 
 async def checked_sign_all(signer: Signer, messages: Sequence[bytes]) -> list[Signature]:
-    """`checked_sign` of each, in their order. A key elsewhere is asked for many at once: the ways take the time.
-
-    A key here signs in a thread: libsecp256k1 lets go of the interpreter, so everything else goes on meanwhile.
-    """
-    if isinstance(signer, LocalSigner):
-        return await asyncio.to_thread(_sign_here, signer, messages)
+    """`checked_sign` of each, in their order. A key elsewhere is asked for many at once: the ways take the time."""
     signatures: list[Signature] = []
     for start in range(0, len(messages), SIGNED_TOGETHER):
         several = messages[start : start + SIGNED_TOGETHER]
-        signatures += await asyncio.gather(*(checked_sign(signer, message) for message in several))
+        if isinstance(signer, LocalSigner):
+            signatures += [_sign_here(signer, message) for message in several]
+            await asyncio.sleep(0)  # nothing above gave anybody else a turn
+        else:
+            signatures += await asyncio.gather(*(checked_sign(signer, message) for message in several))
     return signatures
 
 
-def _sign_here(signer: LocalSigner, messages: Sequence[bytes]) -> list[Signature]:
+def _sign_here(signer: LocalSigner, message: bytes) -> Signature:
     """`checked_sign` without all that is for waiting, which takes as long as a fifth of a signature."""
-    signatures = []
-    for message in messages:
-        with metrics.signature(type(signer).__name__):
-            digest = keccak(message)
-            signatures.append(_proved(signer, digest, signer.sign(digest)))
-    return signatures
+    with metrics.signature(type(signer).__name__):
+        digest = keccak(message)
+        return _proved(signer, digest, signer.sign(digest))
 
 
 async def _asked(signer: Signer, digest: bytes, message: bytes, timeout_seconds: float) -> Signature:

@@ -21,13 +21,15 @@ CLAIMS = st.builds(ClaimInput, topic=UINTS, scheme=UINTS, signature=BLOBS, data=
 ONBOARDINGS = st.builds(Onboarding, wallet=ADDRESSES, claims=st.lists(CLAIMS, max_size=3).map(tuple))
 VALUES = {"address": ADDRESSES, "uint256": UINTS, "bytes32": WORDS, "bool": st.booleans()}
 READ = VALUES | {"uint32": st.integers(0, 2**32 - 1), "uint16": st.integers(0, 2**16 - 1)}
-READABLE = sorted(READ) + [f"{kind}[]" for kind in sorted(READ)]
+READABLE = ["bytes", *sorted(READ)] + [f"{kind}[]" for kind in sorted(READ)]
+WRITTEN = READ | {"bytes": BLOBS}
 
 
 @given(st.data())
-def test_static_arguments(data: st.DataObject) -> None:
-    kinds = tuple(data.draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=4)))
-    values = [data.draw(VALUES[kind]) for kind in kinds]
+def test_words_and_bytes_behind_them_as_arguments(data: st.DataObject) -> None:
+    words = data.draw(st.lists(st.sampled_from(sorted(VALUES)), max_size=4))
+    kinds = (*words, *["bytes"] * data.draw(st.integers(0, 2)))
+    values = [data.draw(WRITTEN[kind]) for kind in kinds]
     function = Function("Anything", "ask", kinds)
     assert function.calldata(*values) == keccak(text=f"ask({','.join(kinds)})")[:4] + encode(kinds, values)
 
@@ -73,7 +75,7 @@ def _as_we_write_it(kind: str, value: Any) -> Any:
 def test_words_and_lists_of_words_are_read_as_they_were_written(data: st.DataObject, behind: bytes) -> None:
     kinds = data.draw(st.lists(st.sampled_from(READABLE), max_size=4))
     values = [
-        data.draw(st.lists(READ[kind[:-2]], max_size=4).map(tuple) if kind.endswith("[]") else READ[kind])
+        data.draw(st.lists(READ[kind[:-2]], max_size=4).map(tuple) if kind.endswith("[]") else WRITTEN[kind])
         for kind in kinds
     ]
     assert encoding.decode(kinds, encode(kinds, values) + behind) == tuple(values)
@@ -110,8 +112,13 @@ def test_what_we_read_out_of_anything_eth_abi_reads_too(kinds: list[str], words:
         ("uint256[]", encoding.uint(32) + encoding.uint(2**255)),
         ("uint256[]", encoding.uint(2**255) + encoding.uint(0)),
         ("uint256[]", encoding.uint(0)),
+        ("bytes", encoding.uint(0) + encoding.uint(0)),
+        ("bytes", encoding.uint(32) + encoding.uint(1)),
+        ("bytes", encoding.uint(32) + encoding.uint(1) + b"\x01" * 32),
+        ("bytes", encoding.uint(32) + encoding.uint(33) + bytes(32)),
+        ("bytes", encoding.uint(32) + encoding.uint(2**255) + bytes(32)),
     ],
 )
 def test_what_is_no_such_answer_is_an_error(kind: str, answer: bytes) -> None:
-    with pytest.raises(ValueError, match=r"bits|short|longer"):
+    with pytest.raises(ValueError, match=r"bits|short|longer|front"):
         encoding.decode([kind], answer)
