@@ -54,7 +54,10 @@ def _among_on_postgresql(element: _Among, compiler: SQLCompiler, **how: Any) -> 
     return f"{column} = ANY ({texts})"
 
 
-def among(column: InstrumentedAttribute[str], texts: Collection[str]) -> sa.ColumnElement[bool]:
+Texts = InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | sa.ColumnElement[str]  # a column of them
+
+
+def among(column: Texts, texts: Collection[str]) -> sa.ColumnElement[bool]:
     """`column` is one of these texts, however many they are. For a few that are always the same there is `in_`."""
     return _Among(column, sa.bindparam(None, list(texts), type_=_Texts()))
 

@@ -17,6 +17,7 @@ from issuer.access.tables import Operator
 from issuer.audit import rules
 from issuer.audit.rules import GENESIS, Head, Link
 from issuer.audit.tables import AuditEntry, AuditHead
+from issuer.bulk import among
 from issuer.cases.tables import Decision
 from issuer.db import Base
 from issuer.ids import first_id
@@ -139,17 +140,17 @@ async def digests(session: AsyncSession, kind: str, refs: Sequence[str]) -> dict
     """The digests that the rows of these entries have now; a row that is gone has none."""
     if kind == "lift":
         ids = [ref.removeprefix("lift_") for ref in refs]
-        lifts = await session.scalars(sa.select(Lift).where(Lift.stop_id.in_(ids)))
+        lifts = await session.scalars(sa.select(Lift).where(among(Lift.stop_id, ids)))
         return {f"lift_{row.stop_id}": rules.digest(_LIFT_CONTENT(row)) for row in lifts}
     source = next((one for one in _SOURCES if one.kind == kind), None)
     if source is None:
         return {}
-    rows = await session.scalars(sa.select(source.table).where(source.id.in_(refs)))
+    rows = await session.scalars(sa.select(source.table).where(among(source.id, refs)))
     return {str(row.id): rules.digest(source.content(row)) for row in rows}  # type: ignore[attr-defined]
 
 
 async def of_refs(session: AsyncSession, refs: Sequence[str]) -> list[tuple[Link, str]]:
-    statement = sa.select(AuditEntry).where(AuditEntry.ref.in_(refs)).order_by(AuditEntry.seq)
+    statement = sa.select(AuditEntry).where(among(AuditEntry.ref, refs)).order_by(AuditEntry.seq)
     return [(_link(row), row.hash) for row in await session.scalars(statement)]
 
 

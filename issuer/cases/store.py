@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.bulk import among
 from issuer.cases.rules import UNSUCCESSFUL, CaseStatus
 from issuer.cases.tables import Case, CaseRequest, Check, CheckDay, Decision, Subject, SubjectWallet
 from issuer.claims.tables import Claim
@@ -178,7 +179,7 @@ async def checks_in_use(
 ) -> set[str]:
     """Which of these checks belong to a case already."""
     statement = sa.select(Case.check_ref).where(
-        Case.provider == provider, Case.environment == environment, Case.check_ref.in_(check_refs)
+        Case.provider == provider, Case.environment == environment, among(Case.check_ref, check_refs)
     )
     return {ref for ref in await session.scalars(statement) if ref is not None}
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.bulk import among
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
 from issuer.claims.tables import Claim
@@ -28,7 +29,7 @@ async def forgotten_events(session: AsyncSession, *, now: datetime, limit: int) 
 
 async def put_off(session: AsyncSession, event_ids: list[str], now: datetime) -> None:
     """They have a job again; the next sweeps leave them alone for a while."""
-    statement = sa.update(InboxEvent).where(InboxEvent.id.in_(event_ids), InboxEvent.handled_at.is_(None))
+    statement = sa.update(InboxEvent).where(among(InboxEvent.id, event_ids), InboxEvent.handled_at.is_(None))
     await session.execute(statement.values(next_try_at=now + AGAIN))
 
 

@@ -8,6 +8,7 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.bulk import among
 from issuer.cases.tables import Case
 from issuer.claims.rules import IN_FORCE, ClaimStatus
 from issuer.claims.tables import Claim
@@ -52,7 +53,9 @@ async def page(session: AsyncSession, wanted: Selection, *, after_id: str, limit
 async def rows(session: AsyncSession, wanted: Selection, *, after_id: str, limit: int) -> list[tuple[Claim, Case]]:
     """The claims themselves with their cases, in the order of `page`."""
     ids = await page(session, wanted, after_id=after_id, limit=limit)
-    statement = sa.select(Claim, Case).join(Case, Case.id == Claim.case_id).where(Claim.id.in_(ids)).order_by(Claim.id)
+    statement = (
+        sa.select(Claim, Case).join(Case, Case.id == Claim.case_id).where(among(Claim.id, ids)).order_by(Claim.id)
+    )
     return [(claim, case) for claim, case in await session.execute(statement)]
 
 

@@ -7,6 +7,7 @@ import click
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.bulk import among
 from issuer.cases import dryrun, levels
 from issuer.cases.dryrun import Change, PastCase
 from issuer.cases.evidence import policy_of
@@ -62,10 +63,10 @@ async def _approvals(session: AsyncSession, *, after: str, since: object) -> lis
     ids = [case.id for case in cases]
     decisions = await claims.newest_decisions(session, ids)
     approvals = sa.select(Ruling).where(
-        Ruling.case_id.in_(ids), Ruling.act == Act.APPROVE, Ruling.status == RulingStatus.APPLIED
+        among(Ruling.case_id, ids), Ruling.act == Act.APPROVE, Ruling.status == RulingStatus.APPLIED
     )
     people = {row.case_id: 1 if row.seconded_by is None else 2 for row in await session.scalars(approvals)}
-    checks = sa.select(Check.case_id, Check.kind).where(Check.case_id.in_(ids), Check.outcome == CheckOutcome.PASSED)
+    checks = sa.select(Check.case_id, Check.kind).where(among(Check.case_id, ids), Check.outcome == CheckOutcome.PASSED)
     passed: dict[str, set[str]] = {}
     for case_id, kind in await session.execute(checks):
         passed.setdefault(case_id, set()).add(kind)

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.bulk import among
 from issuer.db import EPOCH, MICROSECOND
 from issuer.errors import NotFound
 from issuer.ids import new_id
@@ -102,7 +103,7 @@ async def add_events(session: AsyncSession, rows: Sequence[EventRow]) -> list[st
     ids: list[str] = [row[0] for row in ordered]
     if inserted.rowcount == len(ids):
         return ids
-    return list(await session.scalars(sa.select(InboxEvent.id).where(InboxEvent.id.in_(ids))))
+    return list(await session.scalars(sa.select(InboxEvent.id).where(among(InboxEvent.id, ids))))
 
 
 async def waiting_with(session: AsyncSession, event: InboxEvent) -> list[str]:
@@ -119,7 +120,7 @@ async def waiting_with(session: AsyncSession, event: InboxEvent) -> list[str]:
 
 async def settle(session: AsyncSession, event_ids: Sequence[str], *, outcome: str, case_id: str, at: datetime) -> None:
     """Each of these that is not handled yet is."""
-    statement = sa.update(InboxEvent).where(InboxEvent.id.in_(event_ids), InboxEvent.handled_at.is_(None))
+    statement = sa.update(InboxEvent).where(among(InboxEvent.id, event_ids), InboxEvent.handled_at.is_(None))
     await session.execute(statement.values(handled_at=at, outcome=outcome, case_id=case_id))
 
 

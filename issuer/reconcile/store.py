@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from issuer.bulk import among
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case
 from issuer.chain.tables import Attempt, Lane, Transaction, TransactionClaim
@@ -42,7 +43,7 @@ async def _stored(session: AsyncSession, chain_id: int, identities: Collection[s
     statement = sa.select(
         Claim.id, Claim.case_id, Claim.identity, Claim.topic, Claim.status, Claim.word, Claim.epoch, Claim.valid_until,
         pending,
-    ).where(Claim.chain_id == chain_id, Claim.identity.in_(identities))  # fmt: skip
+    ).where(Claim.chain_id == chain_id, among(Claim.identity, identities))  # fmt: skip
     return [
         Stored(
             id=claim_id,
