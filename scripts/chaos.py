@@ -42,6 +42,7 @@ from tests.stores import fresh_store
 
 DEPTH = 3  # blocks until a transaction is final; every reorg is shorter
 BLOCK_SECONDS = 1.0
+WAVE = 8  # claims of one step, so that the next are made ready while others are sent
 QUIET_SECONDS = 240.0  # how long all may take to settle once nothing fails any more
 CUT = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < 0.5"""
@@ -319,7 +320,7 @@ async def chaos(args: argparse.Namespace, store_url: str, folder: Path) -> dict[
                 "CLAIMWRIGHT_DEPTH": str(DEPTH),
                 "CLAIMWRIGHT_SILENT_SECONDS": "3",
             }
-            daemons = [Daemon(env, folder / f"daemon-{number + 1}.log") for number in range(args.replicas)]
+            daemons = [Daemon(env, folder / f"daemon-{number + 1}.log", wave=WAVE) for number in range(args.replicas)]
             world = Chaos(engine, wire, persona, daemons, args.seed)
             try:
                 for daemon in daemons:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from issuer.chain.abi import artifact
 from issuer.chain.deployment import NAMES
+from issuer.claims import batches, issue
 from issuer.commands.daemon import serve
 from issuer.settings import DaemonSettings, load
 from issuer.supervise import die_with
@@ -26,11 +27,15 @@ _FORKS.set_forkserver_preload(["tests.daemons", "issuer.queue.pgqueuer"])
 
 
 class Daemon:
-    """One daemon at a time, started anew after each end. `env` is its whole environment, `log` keeps what it says."""
+    """One daemon at a time, started anew after each end. `env` is its whole environment, `log` keeps what it says.
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+    `wave`: claims of one step, where a thousand would be too many to have several steps of.
+    """
+
+    def __init__(self, env: Mapping[str, str], log: Path, *, wave: int | None = None) -> None:
         self.env = dict(env)
         self.log = log
+        self._wave = wave
         self._process: ForkServerProcess | None = None
 
     @property
@@ -52,7 +57,9 @@ class Daemon:
         """`more` is added to the environment for this life only."""
         assert not self.running
         self._life = len(self.tail())
-        self._process = _FORKS.Process(target=_daemon, args=({**self.env, **more}, str(self.log)), daemon=True)
+        self._process = _FORKS.Process(
+            target=_daemon, args=({**self.env, **more}, str(self.log), self._wave), daemon=True
+        )
         self._process.start()
 
     def signal(self, number: signal.Signals) -> None:
@@ -95,7 +102,9 @@ def run_child(work: Callable[[], None]) -> int:
     return process.exitcode
 
 
-def _daemon(env: dict[str, str], log: str) -> None:
+def _daemon(env: dict[str, str], log: str, wave: int | None) -> None:
+    if wave is not None:
+        batches.WAVE = issue.WAVE = wave
     tie = die_with(os.getppid())
     if tie is not None:
         tie()

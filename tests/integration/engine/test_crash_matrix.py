@@ -27,6 +27,7 @@ from tests.oracle import Oracle
 from tests.persona_http import PersonaHttp
 
 GWEI = 10**9
+WAVE = 4  # claims of one step
 
 
 class Scene:
@@ -74,7 +75,8 @@ class Scene:
 @pytest.fixture
 async def scene(engine: Engine, store_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     async with PersonaHttp(engine.persona.readings) as persona:
-        daemon = Daemon(daemon_environment(engine, store_url, persona.url, tmp_path), tmp_path / "daemon.log")
+        env = daemon_environment(engine, store_url, persona.url, tmp_path)
+        daemon = Daemon(env, tmp_path / "daemon.log", wave=WAVE)
         since = (await engine.gateway.head()).number
         try:
             yield Scene(engine, daemon, Oracle(engine.db, engine.url, engine.deployment, since=since))
@@ -203,6 +205,29 @@ async def mine_at(scene: Scene, base_fee: int) -> None:
     """A block with this base fee."""
     await rpc(scene.engine.url, "anvil_setNextBlockBaseFeePerGas", hex(base_fee))
     await rpc(scene.engine.url, "evm_mine")
+
+
+@pytest.mark.failure("F01")
+@pytest.mark.parametrize("point", crashpoint.ISSUE)
+async def test_f01_killed_with_claims_made_ready_ahead(scene: Scene, point: str) -> None:
+    """What waits ready behind those that are being sent is known to nobody else: it is made ready again, once."""
+    cases = [await scene.queued() for _ in range(3 * WAVE)]
+    scene.daemon.start(CLAIMWRIGHT_CRASH_AT=point)
+    assert await scene.daemon.ended(60) == -9, scene.daemon.tail()
+    await scene.let_time_pass()
+    scene.daemon.start()
+
+    async def settled() -> bool | None:
+        claims = await scene.engine.rows(Claim)
+        done = all(claim.status == ClaimStatus.CONFIRMED for claim in claims)
+        return True if done and not await scene.oracle.unsettled() else None
+
+    await until(settled, 60, scene.daemon.tail)
+    assert await scene.daemon.stop() == 0
+    assert await scene.oracle.problems() == []
+    assert len(await scene.engine.rows(Claim)) == len(cases)
+    transactions, attempts = await scene.counts()
+    assert transactions == attempts
 
 
 async def until_replaced(scene: Scene) -> None:
