@@ -220,11 +220,14 @@ class Chaos:
             return
         daemon.start(**({"CLAIMWRIGHT_CRASH_AT": point} if point else {}))
         if point:
-            with contextlib.suppress(TimeoutError):
+            try:
                 await daemon.ended(10)
                 self.ends[point] += 1
-            await daemon.kill()
-            daemon.start()
+            except TimeoutError:
+                pass
+            finally:  # also when all is to calm down: it would die at its point later, with nobody to start it again
+                await daemon.kill()
+                daemon.start()
 
     async def _continue(self, daemon: Daemon) -> None:
         if daemon.running:

@@ -84,8 +84,9 @@ class Daemon:
     async def stop(self) -> int:
         """As an operator would, once it is up: SIGTERM, and it ends by itself."""
         await until(lambda: self.ready or not self.running)
-        self.signal(signal.SIGCONT)
-        self.signal(signal.SIGTERM)
+        if self.running:  # else its exit code says why it is not
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
         return await self.ended()
 
     def tail(self, length: int = 0) -> str:
