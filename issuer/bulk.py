@@ -54,10 +54,10 @@ def _among_on_postgresql(element: _Among, compiler: SQLCompiler, **how: Any) -> 
     return f"{column} = ANY ({texts})"
 
 
-Texts = InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | sa.ColumnElement[str]  # a column of them
+TextColumn = InstrumentedAttribute[str] | InstrumentedAttribute[str | None] | sa.ColumnElement[str]
 
 
-def among(column: Texts, texts: Collection[str]) -> sa.ColumnElement[bool]:
+def among(column: TextColumn, texts: Collection[str]) -> sa.ColumnElement[bool]:
     """`column` is one of these texts, however many they are. For a few that are always the same there is `in_`."""
     return _Among(column, sa.bindparam(None, list(texts), type_=_Texts()))
 

@@ -97,7 +97,7 @@ class Issues:
             await self._submit(ready)
         except BaseException:
             ahead.cancel()
-            await asyncio.wait([ahead])
+            await asyncio.gather(ahead, return_exceptions=True)  # what it met on its way out is nobody's news
             raise
         with contextlib.suppress(ClaimwrightError):
             return await ahead

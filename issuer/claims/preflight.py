@@ -62,7 +62,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 class Preflight:
     """`batch_size` claims at most share a transaction, fewer if they would not fit into its gas.
 
-    What it finds is looked at again when it is committed; only what is never to leave is written here.
+    What it finds is looked at again when it is committed. Written here is only what is not to be signed as it stands.
     """
 
     def __init__(

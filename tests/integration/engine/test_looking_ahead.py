@@ -74,6 +74,14 @@ def ahead(issues: Issues) -> list[str]:
     return issues._ahead.claim_ids
 
 
+async def decline_while_ready(engine: Engine, issues: Issues, case: Case) -> None:
+    """After the first step, which made the case's claim ready for the second."""
+    assert await issues.step()
+    (claim,) = await engine.claims_of(case)
+    assert claim.id in ahead(issues)
+    await engine.ring(case, Outcome.DECLINED)
+
+
 async def test_the_next_claims_are_made_ready_while_the_first_are_committed(engine: Engine, cases: list[Case]) -> None:
     issues = issues_of(engine)
     assert await issues.step()
@@ -94,10 +102,7 @@ async def test_a_claim_that_waits_ready_is_not_issued_once_its_case_is_declined(
     engine: Engine, cases: list[Case]
 ) -> None:
     issues, declined = issues_of(engine), cases[WAVE]
-    assert await issues.step()
-    (claim,) = await engine.claims_of(declined)
-    assert claim.id in ahead(issues)
-    await engine.ring(declined, Outcome.DECLINED)
+    await decline_while_ready(engine, issues, declined)
 
     sent = len(await engine.rows(Attempt))
     with pytest.raises(Changed):
@@ -115,10 +120,7 @@ async def test_what_was_made_ready_long_ago_is_made_anew(
 ) -> None:
     """Else the step would refuse all of it, as the test above shows."""
     issues, declined = issues_of(engine), cases[WAVE]
-    assert await issues.step()
-    (claim,) = await engine.claims_of(declined)
-    assert claim.id in ahead(issues)
-    await engine.ring(declined, Outcome.DECLINED)
+    await decline_while_ready(engine, issues, declined)
 
     monkeypatch.setattr(issue, "READY_SECONDS", 0.0)
     issues._wave = WAVE

@@ -49,9 +49,8 @@ class Asked(list[tuple[str, object]]):
 async def _plan(db: Database, statement: str, parameters: object) -> list[str]:
     explain = "EXPLAIN QUERY PLAN " if db.is_sqlite else "EXPLAIN "
     async with db.engine.connect() as connection:
-        if (
-            not db.is_sqlite
-        ):  # as on an SSD: of rows given as JSON a hundred are expected, too many for so small a table
+        if not db.is_sqlite:
+            # As on an SSD: of rows given as JSON a hundred are expected, too many for so small a table.
             await connection.exec_driver_sql("SET LOCAL random_page_cost = 1.1")
         rows = await connection.exec_driver_sql(explain + statement, parameters)  # type: ignore[arg-type]
         return [str(row[-1]) for row in rows]
