@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.ledger import Ledger, chain, cpu_seconds, daemon
+from benchmarks.ledger import Ledger, chain, cpu_seconds, daemon, resident_mb
 from tests.stores import fresh_store
 
 SETTLE_SECONDS, SECONDS = 10.0, 30.0
@@ -34,6 +34,6 @@ async def _measure(database_url: str, folder: Path, stored: int) -> tuple[float,
                 before = cpu_seconds(process)
                 await asyncio.sleep(SECONDS)
                 used = cpu_seconds(process) - before
-                return round(100 * used / SECONDS, 2), round(process.memory_info().rss / 2**20, 1)
+                return round(100 * used / SECONDS, 2), round(resident_mb(process), 1)
         finally:
             await ledger.db.aclose()

@@ -36,6 +36,7 @@ from benchmarks.ledger import (
     chain,
     cpu_seconds,
     daemon,
+    resident_mb,
     wallet_of,
 )
 from issuer.chain.eip1559 import transaction_hash
@@ -117,7 +118,7 @@ async def _ours(ledger: Ledger, count: int, folder: Path, daemons: int) -> dict[
         while await _any_left(ledger):
             if time.monotonic() > until:
                 raise RuntimeError("not all claims were mined in time")
-            memory.append(sum(process.memory_info().rss for process in processes) / 2**20)
+            memory.append(sum(map(resident_mb, processes)))
             await asyncio.sleep(0.25)
         cpu, node_cpu = sum(map(cpu_seconds, processes)), cpu_seconds(node) - node_before
     async with ledger.db.read() as session:

@@ -270,8 +270,14 @@ def daemon(ledger: Ledger, folder: Path, number: int = 0) -> Iterator[psutil.Pro
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """Its own and its children's."""
+    times = [one.cpu_times() for one in (process, *process.children())]
+    return float(sum(one.user + one.system for one in times))
+
+
+def resident_mb(process: psutil.Process) -> float:
+    """Its own and its children's; pages that they share count twice."""
+    return float(sum(one.memory_info().rss for one in (process, *process.children())) / 2**20)
 
 
 def wallet_of(seed: str) -> str:

@@ -8,18 +8,21 @@ Sources: EIP-2 (low s), SEC 1 section 4.1.6 (recovery).
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
+from time import perf_counter
+from typing import Protocol, Self
 
 import coincurve
 import msgspec
 
 from issuer import addresses, metrics
+from issuer.chain.signing_process import SigningProcess
 from issuer.errors import SignerFailed
 from issuer.hashes import keccak
 
 CURVE_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 SIGN_SECONDS = 10.0
 SIGNED_TOGETHER = 32
+MANY = 64  # digests that are worth the way to another process
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -28,6 +31,15 @@ class Signature(msgspec.Struct, frozen=True):
     r: int
     s: int
     y_parity: int
+
+    @property
+    def compact(self) -> bytes:
+        """65 bytes, as libsecp256k1 has them: r, s, y parity."""
+        return self.r.to_bytes(32, "big") + self.s.to_bytes(32, "big") + bytes([self.y_parity])
+
+    @classmethod
+    def of_compact(cls, compact: bytes) -> Self:
+        return cls(r=int.from_bytes(compact[:32], "big"), s=int.from_bytes(compact[32:64], "big"), y_parity=compact[64])
 
 
 class Signer(Protocol):
@@ -54,6 +66,7 @@ class LocalSigner:
         """Raises `ValueError` unless `key` is 32 bytes and a number on the curve."""
         self._key = coincurve.PrivateKey(key)
         self._address = address_of(self._key.public_key)
+        self._beside = SigningProcess(key)
 
     @property
     def address(self) -> str:
@@ -63,16 +76,24 @@ class LocalSigner:
         return f"LocalSigner({self._address})"
 
     async def aclose(self) -> None:
-        pass
+        await self._beside.aclose()
 
     async def sign_digest(self, digest: bytes, message: bytes) -> Signature:
         return self.sign(digest)
 
+    async def sign_beside(self, digests: Sequence[bytes]) -> list[Signature] | None:
+        """Signed and proved by another process, while this one goes on. None: there is none to do it."""
+        began = perf_counter()
+        made = await self._beside.sign_all(digests)
+        if made is None:
+            return None
+        metrics.signed(type(self).__name__, len(made), perf_counter() - began)
+        return [Signature.of_compact(compact) for compact in made]
+
     def sign(self, digest: bytes) -> Signature:
         """At once: nobody is asked."""
-        compact = self._key.sign_recoverable(digest, hasher=None)  # libsecp256k1: deterministic (RFC 6979), low s
-        r, s = int.from_bytes(compact[:32], "big"), int.from_bytes(compact[32:64], "big")
-        return Signature(r=r, s=s, y_parity=compact[64])
+        # libsecp256k1: deterministic (RFC 6979), low s
+        return Signature.of_compact(self._key.sign_recoverable(digest, hasher=None))
 
 
 async def checked_sign(signer: Signer, message: bytes, *, timeout_seconds: float = SIGN_SECONDS) -> Signature:
@@ -83,27 +104,31 @@ async def checked_sign(signer: Signer, message: bytes, *, timeout_seconds: float
     """
     with metrics.signature(type(signer).__name__):
         digest = keccak(message)
-        return _proved(signer, digest, await _asked(signer, digest, message, timeout_seconds))
+        return proved(signer, digest, await _asked(signer, digest, message, timeout_seconds))
 
 
 async def checked_sign_all(signer: Signer, messages: Sequence[bytes]) -> list[Signature]:
     """`checked_sign` of each, in their order. A key elsewhere is asked for many at once: the ways take the time."""
+    if isinstance(signer, LocalSigner):
+        return await _sign_local(signer, [keccak(message) for message in messages])
     signatures: list[Signature] = []
     for start in range(0, len(messages), SIGNED_TOGETHER):
         several = messages[start : start + SIGNED_TOGETHER]
-        if isinstance(signer, LocalSigner):
-            signatures += [_sign_here(signer, message) for message in several]
-            await asyncio.sleep(0)  # nothing above gave anybody else a turn
-        else:
-            signatures += await asyncio.gather(*(checked_sign(signer, message) for message in several))
+        signatures += await asyncio.gather(*(checked_sign(signer, message) for message in several))
     return signatures
 
 
-def _sign_here(signer: LocalSigner, message: bytes) -> Signature:
-    """`checked_sign` without all that is for waiting, which takes as long as a fifth of a signature."""
-    with metrics.signature(type(signer).__name__):
-        digest = keccak(message)
-        return _proved(signer, digest, signer.sign(digest))
+async def _sign_local(signer: LocalSigner, digests: Sequence[bytes]) -> list[Signature]:
+    """Without all that is for waiting, which takes as long as a fifth of a signature; many are made beside."""
+    if len(digests) >= MANY and (made := await signer.sign_beside(digests)) is not None:
+        return made
+    signatures: list[Signature] = []
+    for start in range(0, len(digests), SIGNED_TOGETHER):
+        several = digests[start : start + SIGNED_TOGETHER]
+        with metrics.signature(type(signer).__name__, len(several)):
+            signatures += [proved(signer, digest, signer.sign(digest)) for digest in several]
+        await asyncio.sleep(0)  # nothing above gave anybody else a turn
+    return signatures
 
 
 async def _asked(signer: Signer, digest: bytes, message: bytes, timeout_seconds: float) -> Signature:
@@ -120,8 +145,8 @@ async def _asked(signer: Signer, digest: bytes, message: bytes, timeout_seconds:
     return signature
 
 
-def _proved(signer: Signer, digest: bytes, signature: Signature) -> Signature:
-    """Is it canonical, and this signer's of this digest?"""
+def proved(signer: Signer, digest: bytes, signature: Signature) -> Signature:
+    """It, if it is canonical and this signer's of this digest. Raises `SignerFailed`."""
     if not 0 < signature.r < CURVE_ORDER or not 0 < signature.s <= CURVE_ORDER // 2 or signature.y_parity not in (0, 1):
         raise SignerFailed(f"the signer of {signer.address} gave a signature that is not canonical")
     if recovered(digest, signature) != signer.address:
@@ -131,9 +156,8 @@ def _proved(signer: Signer, digest: bytes, signature: Signature) -> Signature:
 
 def recovered(digest: bytes, signature: Signature) -> str | None:
     """The address (EIP-55) whose key made this signature of `digest`; None if no key can have."""
-    compact = signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([signature.y_parity])
     try:
-        return address_of(coincurve.PublicKey.from_signature_and_message(compact, digest, hasher=None))
+        return address_of(coincurve.PublicKey.from_signature_and_message(signature.compact, digest, hasher=None))
     except ValueError:
         return None  # no point of the curve has this r
 
