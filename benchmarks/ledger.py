@@ -22,7 +22,7 @@ from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
 from issuer.audit.work import Auditor
-from issuer.cases import evidence
+from issuer.cases import sealing
 from issuer.cases.levels import LEVELS
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision, Subject
@@ -191,8 +191,8 @@ class Ledger:
             "read_at": at,
             "policy": msgspec.json.encode(LEVEL.policy()).decode(),
         }
-        message = evidence.decision_message(Case(**case), Decision(**decision))
-        decision["mac"] = self._decision_keys.mac(evidence.DECISION_MAC, message)
+        message = sealing.decision_message(Case(**case), Decision(**decision))
+        decision["mac"] = self._decision_keys.mac(sealing.DECISION_MAC, message)
         claim_id = new_id("clm")
         claim = {
             "id": claim_id,

@@ -11,20 +11,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer import history
 from issuer.bulk import among
 from issuer.cases import persons, rules, store
-from issuer.cases.levels import LEVELS, Level, Policy
+from issuer.cases.levels import LEVELS, Level
 from issuer.cases.rules import CaseStatus, Standing, Verdict
+from issuer.cases.sealing import DECISION_MAC, decision_message, is_proved
 from issuer.cases.tables import Case, Check, Decision
 from issuer.claims import queueing, succession
 from issuer.claims import store as claims
 from issuer.claims.rules import ClaimStatus
-from issuer.db import EPOCH, MICROSECOND, for_update
+from issuer.db import for_update
 from issuer.ids import new_id
 from issuer.providers.protocol import Reading
 from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
 
-DECISION_MAC = "decision"
 WALLET_CHANGED = "wallet_changed"
 LIFTED = "lifted"  # the outcome of a decision that takes a person's word back and allows nothing itself
 MOST_HITS, MOST_PARTS = 200, 100
@@ -46,51 +46,6 @@ def standing(case: Case, *, crowded: bool = False) -> Standing:
         flag=case.flag,
         crowded=crowded,
     )
-
-
-def decision_message(case: Case, decision: Decision) -> bytes:
-    """Everything that a claim will rest on, in one canonical form: change any of it and the MAC no longer fits."""
-    parts = {
-        "tenant": case.tenant_id,
-        "case": case.id,
-        "subject": case.subject_id,
-        "wallet": case.wallet,
-        "chains": case.chain_ids,
-        "level": case.level,
-        "provider": case.provider,
-        "environment": case.environment,
-        "check": case.check_ref,
-        "template": case.template,
-        "decision": decision.id,
-        "outcome": decision.outcome,
-        "status": decision.provider_status,
-        "decided_at": (decision.decided_at - EPOCH) // MICROSECOND,
-        "read_at": (decision.read_at - EPOCH) // MICROSECOND,
-    }
-    if case.identity is not None:  # decisions of cases that name none are sealed as they were before this was asked
-        parts["identity"] = case.identity
-    if decision.policy is not None:
-        parts["policy"] = decision.policy
-    return msgspec.json.encode(parts, order="deterministic")
-
-
-def policy_of(case: Case, decision: Decision) -> Policy | None:
-    """What a decision allows: the policy sealed with it.
-
-    None: it is no policy, as nothing sealed can be; or the decision is from before policies, and its level is no more.
-    """
-    if decision.policy is not None:
-        try:
-            return msgspec.json.decode(decision.policy, type=Policy)
-        except msgspec.DecodeError:  # and ValidationError, which is one of them
-            return None
-    level = LEVELS.get(case.level)
-    return None if level is None else level.policy()
-
-
-def is_proved(case: Case, decision: Decision, keys: KeyRing) -> bool:
-    """Did a daemon that holds the decision key read exactly this decision for exactly this case?"""
-    return keys.verify(DECISION_MAC, decision_message(case, decision), decision.mac)
 
 
 async def locked_case(session: AsyncSession, case_id: str) -> Case | None:

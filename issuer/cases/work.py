@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint
-from issuer.cases import evidence, rules, sweep
+from issuer.cases import evidence, rules, sealing, sweep
 from issuer.cases.rules import OPEN, CaseStatus
 from issuer.cases.tables import Case
 from issuer.claims import queueing
@@ -185,8 +185,8 @@ class CaseWorker:
             assert case is not None
             now = self._clock()
             decision = (await claims.newest_decisions(session, [case_id])).get(case_id)
-            proved = decision is not None and evidence.is_proved(case, decision, self._keys)
-            policy = None if decision is None else evidence.policy_of(case, decision)
+            proved = decision is not None and sealing.is_proved(case, decision, self._keys)
+            policy = None if decision is None else sealing.policy_of(case, decision)
             if decision is None or policy is None or not case.backs_claims or not proved:
                 case.next_check_at = now + self._silent
                 return

@@ -9,7 +9,7 @@ import msgspec
 from issuer.chain import contracts
 from issuer.chain.contracts import Addition, Authorization, ClaimInput, Hosted, Onboarding
 from issuer.claims import rules
-from issuer.claims.tables import Claim
+from issuer.claims.store import Queued
 
 FOREIGN = "foreign"
 # Claims of one step, at most and at least. More would spread a step's fixed costs further, but would also hold SQLite's
@@ -21,7 +21,7 @@ LONG_STEP_SECONDS = 2.0  # a lane's lease lasts five, and revocations wait for t
 class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """One claim ready to go into a batch. A hosted one has no signature of its own: its batch is signed as a whole."""
 
-    claim: Claim
+    claim: Queued
     word: bytes
     signature: bytes | None
 
@@ -40,16 +40,16 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leaving(
-    claims: Sequence[Claim], *, most: int, waited: float | None, block_seconds: float, more: bool = False
-) -> list[list[Claim]]:
+    claims: Sequence[Queued], *, most: int, waited: float | None, block_seconds: float, more: bool = False
+) -> list[list[Queued]]:
     """What of these claims (oldest first) leaves now, each list in a transaction of at most `most`.
 
     Full batches leave at once, and so does whatever there is on an idle lane. The rest gathers behind what is unmined
     until a block's time has passed: `waited` seconds since the newest was made, None if there is nothing unmined.
     `more` is waiting behind these claims: then an idle lane too begins with what is full, if anything is.
     """
-    full: list[list[Claim]] = []
-    partial: list[list[Claim]] = []
+    full: list[list[Queued]] = []
+    partial: list[list[Queued]] = []
     for (kind, _), same in _kinds(claims).items():
         size = min(most, capacity(kind))
         for start in range(0, len(same), size):
@@ -66,15 +66,15 @@ def next_wave(wave: int, took: float) -> int:
     return min(wave * 2, WAVE) if took < LONG_STEP_SECONDS / 4 else wave
 
 
-def _kinds(claims: Sequence[Claim]) -> dict[tuple[str, str], list[Claim]]:
+def _kinds(claims: Sequence[Queued]) -> dict[tuple[str, str], list[Queued]]:
     """Those that can share a transaction: one kind, and one topic if it is hosted."""
-    kinds: dict[tuple[str, str], list[Claim]] = {}
+    kinds: dict[tuple[str, str], list[Queued]] = {}
     for claim in claims:
         kinds.setdefault((kind_of(claim), claim.topic if claim.form == rules.HOSTED else ""), []).append(claim)
     return kinds
 
 
-def kind_of(claim: Claim) -> str:
+def kind_of(claim: Queued) -> str:
     """How it goes on chain: in a form of its own, or added to an Identity made elsewhere."""
     return FOREIGN if claim.foreign else claim.form
 

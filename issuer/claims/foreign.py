@@ -16,6 +16,7 @@ from issuer.chain.gateway import Call, Event, Gateway
 from issuer.chain.rules import confirmations
 from issuer.claims import store, succession
 from issuer.claims.rules import ClaimStatus
+from issuer.claims.store import Queued
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
 from issuer.db import Database
@@ -35,7 +36,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     shown: ClaimInput | None
 
 
-async def survey(gateway: Gateway, claims: Sequence[Claim], *, factory: str, claim_issuer: str) -> list[Survey]:
+async def survey(gateway: Gateway, claims: Sequence[Queued], *, factory: str, claim_issuer: str) -> list[Survey]:
     """One for each claim, in order. A wallet controls an Identity as its manager, or by a link at our factory."""
     calls = [call for claim in claims for call in _questions(claim, factory, claim_issuer)]
     answers = iter(await ask_each(gateway, calls))
@@ -53,7 +54,7 @@ async def survey(gateway: Gateway, claims: Sequence[Claim], *, factory: str, cla
     return found
 
 
-def _questions(claim: Claim, factory: str, claim_issuer: str) -> list[Call]:
+def _questions(claim: Queued, factory: str, claim_issuer: str) -> list[Call]:
     return [
         contracts.epoch_of(claim_issuer, claim.identity, int(claim.topic)),
         contracts.get_identity(factory, claim.wallet),
@@ -62,7 +63,7 @@ def _questions(claim: Claim, factory: str, claim_issuer: str) -> list[Call]:
     ]
 
 
-def _offer_questions(claim: Claim, claim_issuer: str) -> list[Call]:
+def _offer_questions(claim: Claim | Queued, claim_issuer: str) -> list[Call]:
     """What stands there, and may our ClaimIssuer write: by a key, or as the adder of an Identity of our making?"""
     return [
         contracts.get_claim(claim.identity, bytes.fromhex(claim.onchain_id[2:])),

@@ -153,14 +153,17 @@ class Issues:
         for claim in claims:
             item, transaction = carried[claim.id]
             word = Word.unpack(item.word)
-            claim.epoch = word.epoch
-            claim.word = "0x" + item.word.hex()
-            claim.signature = None if item.signature is None else "0x" + item.signature.hex()
-            claim.signer = self._signing.address
-            claim.valid_until = rules.valid_until(word)
-            claim.renew_at = rules.renew_at(claim.valid_until, claim.validity_seconds)
-            claim.detail = rules.AWAITING_HOLDER if transaction is None else None
+            until = rules.valid_until(word)
+            changes = {
+                "epoch": word.epoch,
+                "word": "0x" + item.word.hex(),
+                "signature": None if item.signature is None else "0x" + item.signature.hex(),
+                "signer": self._signing.address,
+                "valid_until": until,
+                "renew_at": rules.renew_at(until, claim.validity_seconds),
+                "detail": rules.AWAITING_HOLDER if transaction is None else None,
+            }
             detail = {"offered": True} if transaction is None else {"nonce": transaction.nonce}
-            moves.add(claim, ClaimStatus.SIGNED, cause="signed", detail=detail)
+            moves.add_queued(claim, ClaimStatus.SIGNED, changes, cause="signed", detail=detail)
             metrics.QUEUE_WAIT.labels(claim.chain_id).observe((moves.at - claim.created_at).total_seconds())
         await moves.write(session)

@@ -9,10 +9,9 @@ import structlog
 
 from issuer import crashpoint
 from issuer.cases import evidence, ownership
-from issuer.cases.evidence import is_proved, policy_of
 from issuer.cases.levels import Policy
 from issuer.cases.rules import CaseStatus
-from issuer.cases.tables import Case, Decision
+from issuer.cases.sealing import Backing, Sealed, is_proved, policy_of
 from issuer.chain import contracts
 from issuer.chain.contracts import ClaimInput, Standing
 from issuer.chain.gateway import Call, Gateway, Head
@@ -24,7 +23,7 @@ from issuer.claims.batches import Prepared, leaving
 from issuer.claims.rules import ClaimStatus, Firewall
 from issuer.claims.settle import backoff
 from issuer.claims.signing import ClaimSigning
-from issuer.claims.tables import Claim
+from issuer.claims.store import Queued
 from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.secrets import KeyRing
@@ -115,11 +114,11 @@ class Preflight:
             if not rows:
                 return None
             case_ids = [case.id for _, case in rows]
-            decisions = await store.newest_decisions(session, case_ids)
+            decisions = await store.newest_sealed(session, case_ids)
             vetoed = await evidence.vetoed(session, case_ids, self._decision_keys)
-        proved: list[Claim] = []
-        unproved: list[Claim] = []
-        outdated: list[Claim] = []
+        proved: list[Queued] = []
+        unproved: list[Queued] = []
+        outdated: list[Queued] = []
         allowed = self._allowed({case.id: case for _, case in rows if case.id not in vetoed}, decisions)
         ends = _ends(allowed, decisions)
         for claim, case in rows:
@@ -134,7 +133,7 @@ class Preflight:
             return Ready(at=monotonic()) if unproved or outdated else None
         return await self._prepared(batches, {case.id: case for _, case in rows}, ends, more=more)
 
-    def _allowed(self, cases: Mapping[str, Case], decisions: Mapping[str, Decision]) -> dict[str, Policy]:
+    def _allowed(self, cases: Mapping[str, Backing], decisions: Mapping[str, Sealed]) -> dict[str, Policy]:
         """By case: what its newest decision allows, if that is an approval that a daemon sealed."""
         found = {}
         for case_id, case in cases.items():
@@ -146,7 +145,7 @@ class Preflight:
                 found[case_id] = policy
         return found
 
-    def _is_backed(self, claim: Claim, case: Case, decision: Decision | None, policy: Policy | None) -> bool:
+    def _is_backed(self, claim: Queued, case: Backing, decision: Sealed | None, policy: Policy | None) -> bool:
         """Is the claim what its case's newest decision, sealed by a daemon, allows, and nothing else?
 
         Claims can be changed by the process that faces the internet, so each of its words is compared with sealed ones.
@@ -166,13 +165,13 @@ class Preflight:
             and claim.onchain_id == "0x" + rules.onchain_id(self._at.claim_issuer, int(claim.topic)).hex()
         )
 
-    def _leaving(self, claims: Sequence[Claim], in_flight: InFlight, *, more: bool) -> list[list[Claim]]:
+    def _leaving(self, claims: Sequence[Queued], in_flight: InFlight, *, more: bool) -> list[list[Queued]]:
         waited = None if in_flight.newest_at is None else (self._clock() - in_flight.newest_at).total_seconds()
         block_seconds = self._lane.profile.block_seconds
         return leaving(claims, most=self._batch_size, waited=waited, block_seconds=block_seconds, more=more)
 
     async def _prepared(
-        self, batches: list[list[Claim]], cases: Mapping[str, Case], ends: Mapping[str, datetime], *, more: bool
+        self, batches: list[list[Queued]], cases: Mapping[str, Backing], ends: Mapping[str, datetime], *, more: bool
     ) -> Ready:
         """Ask the chain about each claim, then sign those that are still to be made."""
         everything = [claim for batch in batches for claim in batch]
@@ -202,7 +201,7 @@ class Preflight:
             at=monotonic(),
         )
 
-    async def _survey(self, claims: Sequence[Claim], epochs: dict[str, int]) -> set[str]:
+    async def _survey(self, claims: Sequence[Queued], epochs: dict[str, int]) -> set[str]:
         """Claims for Identities made elsewhere: notes the epochs of those to be signed.
 
         Returns the ids of those that are only offered to their holders.
@@ -222,7 +221,7 @@ class Preflight:
                     offered.add(claim.id)
         return offered
 
-    async def _standings(self, claims: Sequence[Claim]) -> tuple[Head, list[Standing], dict[str, ClaimInput | None]]:
+    async def _standings(self, claims: Sequence[Queued]) -> tuple[Head, list[Standing], dict[str, ClaimInput | None]]:
         """Of a head: where each identity is, with its epoch; and by claim id what is there, if it was ever signed."""
         lists = [claims[start : start + ASKED_TOGETHER] for start in range(0, len(claims), ASKED_TOGETHER)]
         signed = [claim for claim in claims if claim.word is not None]
@@ -235,11 +234,11 @@ class Preflight:
         onchain = zip(signed, answers[len(lists) :], strict=True)
         return head, found, {claim.id: contracts.decode_claim(answer) for claim, answer in onchain}
 
-    def _question(self, claims: Sequence[Claim]) -> Call:
+    def _question(self, claims: Sequence[Queued]) -> Call:
         wallets, topics = [claim.wallet for claim in claims], [int(claim.topic) for claim in claims]
         return contracts.standings(self._at.factory, self._at.claim_issuer, wallets, topics)
 
-    async def _change_identity(self, claim: Claim, identity: str) -> None:
+    async def _change_identity(self, claim: Queued, identity: str) -> None:
         """The wallet was linked to another Identity since the claim was queued."""
         async with self._db.write() as session:
             taken = await store.waiting_for(session, identity, claim.topic, claim.chain_id)
@@ -252,7 +251,7 @@ class Preflight:
                 else:
                     row.next_try_at = self._clock() + backoff(1)  # the other one goes first
 
-    async def _adopt(self, claim: Claim) -> None:
+    async def _adopt(self, claim: Queued) -> None:
         """This very claim stands on chain: somebody sent our signature. Nothing is sent twice (invariant I15)."""
         async with self._db.write() as session:
             for row in await store.locked(session, [claim.id]):
@@ -261,7 +260,7 @@ class Preflight:
                     await succession.confirm(session, [(row, {})], moves, cause="already_on_chain")
                     await moves.write(session)
 
-    async def _hold(self, claims: Sequence[Claim], cause: str) -> None:
+    async def _hold(self, claims: Sequence[Queued], cause: str) -> None:
         """Alone: the others go on."""
         if not claims:
             return
@@ -273,25 +272,25 @@ class Preflight:
                     store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
 
 
-def _ends(allowed: Mapping[str, Policy], decisions: Mapping[str, Decision]) -> dict[str, datetime]:
+def _ends(allowed: Mapping[str, Policy], decisions: Mapping[str, Sealed]) -> dict[str, datetime]:
     """By case: until when its decision supports claims. Cases whose policy asks for no new check are left out."""
     ends = {case_id: policy.supports_until(decisions[case_id].decided_at) for case_id, policy in allowed.items()}
     return {case_id: end for case_id, end in ends.items() if end is not None}
 
 
-def _is_asked_for(case: Case, chain_id: int) -> bool:
+def _is_asked_for(case: Backing, chain_id: int) -> bool:
     """On a live chain the wallet's owner asked for it with a signature; on a local one nobody need."""
     return is_local(chain_id) or ownership.covers(
         case.proof_message, case.proof_signature, wallet=case.wallet, level=case.level, chain_ids=[chain_id]
     )
 
 
-def _is_there(claim: Claim, case: Case) -> bool:
+def _is_there(claim: Queued, case: Backing) -> bool:
     """An Identity made elsewhere is the one that the sealed case names; of every other the chain says where it is."""
     return claim.identity == case.identity if claim.foreign else case.identity is None
 
 
-def _stands(claim: Claim, onchain: ClaimInput | None, epoch: int) -> bool:
+def _stands(claim: Queued, onchain: ClaimInput | None, epoch: int) -> bool:
     """Does exactly what we signed for this claim stand on chain, and still count?"""
     if onchain is None or claim.word is None or claim.epoch != epoch:
         return False

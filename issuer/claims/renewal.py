@@ -15,8 +15,9 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import crashpoint, history
-from issuer.cases.evidence import is_proved, locked_case, policy_of
+from issuer.cases.evidence import locked_case
 from issuer.cases.levels import LEVELS
+from issuer.cases.sealing import is_proved, policy_of
 from issuer.cases.tables import Case
 from issuer.claims import queueing, store
 from issuer.claims.queueing import Issuance

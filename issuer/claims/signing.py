@@ -6,7 +6,7 @@ from datetime import datetime
 import structlog
 from cryptography.exceptions import InvalidTag
 
-from issuer.cases.tables import Case
+from issuer.cases.sealing import Backing
 from issuer.chain import contracts
 from issuer.chain.contracts import Authorization
 from issuer.chain.gateway import Head
@@ -17,7 +17,7 @@ from issuer.claims.batches import Prepared, gas, lane_prefix
 from issuer.claims.queueing import SALT
 from issuer.claims.rules import Word
 from issuer.claims.settle import ISSUE
-from issuer.claims.tables import Claim
+from issuer.claims.store import Queued
 from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)
@@ -41,12 +41,12 @@ class ClaimSigning:
 
     async def sign(
         self,
-        claims: Sequence[Claim],
-        cases: Mapping[str, Case],
+        claims: Sequence[Queued],
+        cases: Mapping[str, Backing],
         epochs: Mapping[str, int],
         head: Head,
         ends: Mapping[str, datetime],
-    ) -> tuple[list[Prepared], list[Claim]]:
+    ) -> tuple[list[Prepared], list[Queued]]:
         """The claims signed, in their order, and those of which no word can be made. `epochs` by claim id.
 
         `ends` by case id: until when its decision supports claims, where that has an end.
@@ -68,7 +68,7 @@ class ClaimSigning:
         ]
         return prepared, [claim for claim in claims if claim.id not in words]
 
-    def _word(self, claim: Claim, case: Case, epoch: int, head: Head, end: datetime | None) -> bytes | None:
+    def _word(self, claim: Queued, case: Backing, epoch: int, head: Head, end: datetime | None) -> bytes | None:
         """None: the salt does not open, or a number does not fit. That is this claim's trouble and nobody else's."""
         try:
             salt = self._data_keys.open(SALT, claim.salt, row=claim.id)
@@ -88,7 +88,7 @@ class ClaimSigning:
             log.error("claim_not_made", claim_id=claim.id, case_id=case.id, reason=type(error).__name__)
             return None
 
-    def _message(self, claim: Claim, word: bytes) -> bytes:
+    def _message(self, claim: Queued, word: bytes) -> bytes:
         return rules.claim_message(domain=self._domain, identity=claim.identity, topic=int(claim.topic), word=word)
 
     async def plan(self, batch: Sequence[Prepared], head: Head, *, sender: str, nonce: int) -> Plan:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased, load_only
@@ -12,6 +13,7 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from issuer import bulk, history
 from issuer.bulk import among
+from issuer.cases.sealing import Sealed
 from issuer.cases.tables import Case, Decision
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
@@ -20,6 +22,29 @@ from issuer.claims.tables import Claim
 from issuer.db import for_update
 
 Key = tuple[str, str, int]  # identity, topic, chain id
+
+
+class Queued(msgspec.Struct, frozen=True):
+    """A claim as it is signed: the columns that matter then, as plain data, for thousands of them."""
+
+    id: str
+    case_id: str
+    decision_id: str
+    wallet: str
+    identity: str
+    topic: str
+    chain_id: int
+    foreign: bool
+    form: str
+    onchain_id: str
+    status: ClaimStatus
+    validity_seconds: int
+    salt: str
+    epoch: int | None
+    word: str | None
+    signature: str | None
+    created_at: datetime
+
 
 # Read by the thousand, without the columns that nobody asks for; asking for one of them is an error.
 _SETTLED_BY = load_only(
@@ -60,29 +85,47 @@ class Moves:
     def __init__(self, at: datetime) -> None:
         self.at = at
         self._claims: dict[str, Claim] = {}
+        self._changes: list[dict[str, Any]] = []
         self._lines: list[history.Line] = []
 
     def add(self, claim: Claim, target: ClaimStatus, *, cause: str, detail: dict[str, Any] | None = None) -> None:
         """`move` without its history row. Raises `IllegalMove`."""
+        source, claim.status, claim.updated_at = claim.status, self._moved(claim, target), self.at
+        self._claims[claim.id] = claim
+        self._note(claim, source, target, cause, detail)
+
+    def add_queued(
+        self, claim: Queued, target: ClaimStatus, changes: dict[str, Any], *, cause: str, detail: dict[str, Any]
+    ) -> None:
+        """`add` of plain data, with what changes beside the status: the same columns for all of them."""
+        moved = {"id": claim.id, "status": self._moved(claim, target), "updated_at": self.at}
+        self._changes.append(moved | changes)
+        self._note(claim, claim.status, target, cause, detail)
+
+    def _moved(self, claim: Claim | Queued, target: ClaimStatus) -> ClaimStatus:
+        return rules.move(ClaimStatus(claim.status), target)
+
+    def _note(
+        self, claim: Claim | Queued, source: str, target: ClaimStatus, cause: str, detail: dict[str, Any] | None
+    ) -> None:
         line = history.Line(
             case_id=claim.case_id,
             claim_id=claim.id,
             at=self.at,
-            source=claim.status,
+            source=source,
             target=target,
             cause=cause,
             detail=detail or {},
         )
-        claim.status = rules.move(ClaimStatus(claim.status), target)
-        claim.updated_at = self.at
-        self._claims[claim.id] = claim
         self._lines.append(line)
 
     async def write(self, session: AsyncSession) -> None:
         """The claims as they are now, and the history rows that say why. What is changed of them later needs a move."""
         await bulk.write_changed(session, self._claims.values())
+        if self._changes:
+            await bulk.update_all(session, Claim, self._changes)
         await history.record_all(session, self._lines)
-        self._claims, self._lines = {}, []
+        self._claims, self._changes, self._lines = {}, [], []
 
 
 async def link_all(session: AsyncSession, links: Sequence[tuple[str, str]], purpose: str) -> None:
@@ -110,7 +153,7 @@ async def locked_to_settle(session: AsyncSession, claim_ids: Collection[str]) ->
     return {claim.id: claim for claim in await locked(session, claim_ids, _SETTLED_BY)}
 
 
-async def lock_unchanged(session: AsyncSession, claims: Iterable[Claim]) -> bool:
+async def lock_unchanged(session: AsyncSession, claims: Iterable[Queued]) -> bool:
     """Lock the rows, in the order of `locked`. Are their statuses and keys still as they were read?"""
     read = {claim.id: (claim.status, key_of(claim)) for claim in claims}
     columns = (Claim.id, Claim.status, Claim.identity, Claim.topic, Claim.chain_id)
@@ -173,12 +216,12 @@ async def offered(session: AsyncSession, chain_id: int, *, limit: int) -> list[C
     return list(await session.scalars(statement))
 
 
-def key_of(claim: Claim) -> Key:
+def key_of(claim: Claim | Queued) -> Key:
     """Of the claims with one key, one at most waits, one is on its way and one stands."""
     return claim.identity, claim.topic, claim.chain_id
 
 
-async def alive_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
+async def alive_for(session: AsyncSession, claims: Iterable[Claim | Queued]) -> list[Claim]:
     """Claims on the identities and topics of `claims` that stand or are on their way, or may still be on chain."""
     return await _of_keys(session, claims, IN_FORCE)
 
@@ -193,7 +236,9 @@ async def waiting_beside(session: AsyncSession, claims: Iterable[Claim]) -> list
     return await _of_keys(session, claims, {ClaimStatus.QUEUED})
 
 
-async def _of_keys(session: AsyncSession, claims: Iterable[Claim], statuses: Collection[ClaimStatus]) -> list[Claim]:
+async def _of_keys(
+    session: AsyncSession, claims: Iterable[Claim | Queued], statuses: Collection[ClaimStatus]
+) -> list[Claim]:
     wanted = {key_of(claim) for claim in claims}
     if not wanted:
         return []
@@ -363,9 +408,19 @@ async def taken_by_person(session: AsyncSession, case_ids: Collection[str]) -> d
 
 async def newest_decisions(session: AsyncSession, case_ids: Collection[str]) -> dict[str, Decision]:
     """The newest decision of each case that has one."""
-    newest = sa.select(sa.func.max(Decision.id)).where(among(Decision.case_id, case_ids)).group_by(Decision.case_id)
-    rows = await session.scalars(sa.select(Decision).where(Decision.id.in_(newest)))
+    rows = await session.scalars(sa.select(Decision).where(_is_newest(case_ids)))
     return {decision.case_id: decision for decision in rows}
+
+
+async def newest_sealed(session: AsyncSession, case_ids: Collection[str]) -> dict[str, Sealed]:
+    """`newest_decisions` as plain data."""
+    rows = await session.execute(sa.select(*bulk.columns(Decision, Sealed)).where(_is_newest(case_ids)))
+    return {decision.case_id: decision for decision in (Sealed(*row) for row in rows)}
+
+
+def _is_newest(case_ids: Collection[str]) -> sa.ColumnElement[bool]:
+    newest = sa.select(sa.func.max(Decision.id)).where(among(Decision.case_id, case_ids)).group_by(Decision.case_id)
+    return Decision.id.in_(newest)
 
 
 async def chains_of(session: AsyncSession, decision_id: str) -> set[int]:

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer.bulk import among
 from issuer.cases import dryrun, levels
 from issuer.cases.dryrun import Change, PastCase
-from issuer.cases.evidence import policy_of
 from issuer.cases.rules import CaseStatus
+from issuer.cases.sealing import policy_of
 from issuer.cases.tables import Case, Check
 from issuer.claims import store as claims
 from issuer.commands.common import MOMENT, as_json, run, show, store

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer import history
 from issuer.access import operators
-from issuer.cases import evidence, reasons
+from issuer.cases import evidence, reasons, sealing
 from issuer.cases import rules as case_rules
 from issuer.cases.rules import CaseStatus
 from issuer.cases.tables import Case, Decision
@@ -155,7 +155,7 @@ class ReviewWorker:
         self._move(session, case, CaseStatus.APPROVED, cause=APPLIED, ruling=ruling, at=now)
         case.evidence_at = max(filter(None, (case.evidence_at, now)))  # what the provider said before is older now
         decision = await self._seal(session, case, CaseStatus.APPROVED, ruling, now)
-        policy = evidence.policy_of(case, decision)
+        policy = sealing.policy_of(case, decision)
         if policy is not None:
             await queueing.queue_claims(session, case, decision, policy, self._issuance, identities, at=now)
         await evidence.end_replaced(session, case, at=now)

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
-from issuer.cases.evidence import DECISION_MAC, decision_message, policy_of
 from issuer.cases.levels import BASIC_TOPIC, LEVELS, Level
+from issuer.cases.sealing import DECISION_MAC, decision_message, policy_of
 from issuer.cases.tables import Case, Decision
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import ProviderRefused
