@@ -6,9 +6,11 @@ crash after the commit    the stored bytes are sent again, unchanged, by whoever
 What happens to a transaction after it was first sent is `upkeep.py`'s.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import NoReturn
 
 import msgspec
 import structlog
@@ -51,6 +53,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 NO_LIMITS = Limits()
 
 
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node said of prices and funds: the market's tip in wei per gas, balances in wei.
+
+    `committed`: the most that the lane's unmined transactions could still cost then. `promised`: what it had ever
+    promised before that was asked, so that what it promised since is told by the difference.
+    """
+
+    tip: int
+    balance: int
+    reserve_balance: int | None
+    committed: int
+    promised: int
+
+
 class LaneKeeper:
     """Used by one task at a time. Raises `LaneLost` when another process took over, `LaneHeld` when it may not sign."""
 
@@ -75,6 +91,8 @@ class LaneKeeper:
         self.clock = clock
         self.restless = False  # a node's answer asks for a look at what is unmined before its time
         self._signer = sender
+        self._promised = 0  # the most that all it ever committed could cost, in wei
+        self._turn = asyncio.Lock()  # what was committed first is sent first
         self._failed: str | None = None  # whose signature was no use when it was last asked for
         self._lease = LeaseKeeper(db, self._take)
 
@@ -113,24 +131,29 @@ class LaneKeeper:
         return lane
 
     async def submit(self, plans: Sequence[Plan], head: Head, link: Link) -> None:
-        """Give each plan the next nonce, sign them, commit them with what `link` writes, send them in order.
+        """`commit`, then send in the order of their nonces."""
+        await self.send_first(await self.commit(plans, head, link), plans[0].purpose)
 
+    async def commit(self, plans: Sequence[Plan], head: Head, link: Link, quoted: Quote | None = None) -> list[bytes]:
+        """Give each plan the next nonce, sign them, commit them with what `link` writes. They may be sent from then on.
+
+        `quoted` spares the question to a node: what was spent since only made it smaller. It holds no lane.
         If anything fails up to the commit, nothing was used up and nothing was sent. Plans at the end that the lane
         may not pay for are left out: `link` is given as many transactions as there will be, in the plans' order.
         """
         await self.ensure()  # what led here, remote signatures above all, may have taken most of the lease
         lease, purpose = self.lease(), plans[0].purpose
-        async with self.db.read() as session:
-            lane = await self.row(session)
-            in_flight = await store.in_flight(session, lane.id)
+        lane = await self._read_row()
         self._may_sign(lane, purpose)
-        price = fees.opening(
-            base_fee=head.base_fee,
-            suggested_tip=await self.tip(),
-            min_tip=self.profile.min_tip,
-            max_fee=self.profile.max_fee,
-        )
-        paid = await self._affordable(lane, plans, price, in_flight.cost)
+        quote = quoted or await self.quote()
+        price, paid = await self._payable(lane, plans, head, quote)
+        if quoted is not None and len(paid) < len(plans):
+            quote = await self.quote()
+            price, paid = await self._payable(lane, plans, head, quote)
+        if not paid:
+            await self._hold_for_money(lane, plans[0], price, quote)
+        if lane.hold in rules.OF_MONEY and purpose not in rules.URGENT:
+            await self.hold(lane, None)
         nonce = lane.next_nonce
         signed = [await self.sign(plan, nonce + place, price) for place, plan in enumerate(paid)]
         crashpoint.reached(f"{purpose}.signed")
@@ -142,8 +165,13 @@ class LaneKeeper:
             session.add_all(self.new_attempt(row.id, made) for row, made in zip(transactions, signed, strict=True))
             await link(session, transactions)
             crashpoint.reached(f"{purpose}.before_commit")
+        self.promise(sum(plan.gas_limit * price.max_fee for plan in paid))
         crashpoint.reached(f"{purpose}.committed")
-        await self.send("first", [made.raw for made in signed])
+        return [made.raw for made in signed]
+
+    async def send_first(self, raw: list[bytes], purpose: str) -> None:
+        """What was committed, for the first time."""
+        await self.send("first", raw)
         crashpoint.reached(f"{purpose}.sent")
 
     async def hold(self, lane: Lane, hold: Hold | None, reason: str | None = None) -> None:
@@ -164,23 +192,42 @@ class LaneKeeper:
         rewards = await self.gateway.tips(self.profile.tip_percentile)
         return fees.market_tip(rewards, min_tip=self.profile.min_tip, max_tip=self.profile.max_tip)
 
-    async def purse(self, lane: Lane, price: Fees, committed: int) -> Purse:
-        """What the lane has for one more transaction at this price."""
+    async def quote(self) -> Quote:
+        """What the market asks now, and what this lane has for it."""
+        promised = self._promised  # first: what is promised from here on counts, even if the next line knows it
+        committed = (await self.in_flight()).cost
         reserve_at = self.limits.reserve_at
-        elsewhere = reserve_at if reserve_at != self.sender else None
+        elsewhere = () if reserve_at in (None, self.sender) else (reserve_at,)
+        tip, balance, *reserve = await asyncio.gather(
+            self.tip(), *(self.gateway.balance(address) for address in (self.sender, *elsewhere))
+        )
+        return Quote(
+            tip=tip,
+            balance=balance,
+            reserve_balance=reserve[0] if reserve else None,
+            committed=committed,
+            promised=promised,
+        )
+
+    async def purse(self, lane: Lane, price: Fees, quote: Quote) -> Purse:
+        """What the lane has for one more transaction at this price."""
         spent = 0
         if self.limits.daily_cap is not None:
             midnight = self.clock().replace(hour=0, minute=0, second=0, microsecond=0)
             async with self.db.read() as session:
                 spent = await store.spent_gwei(session, lane.id, midnight) * GWEI
         return Purse(
-            balance=await self.gateway.balance(self.sender),
-            committed=committed,
+            balance=quote.balance,
+            committed=quote.committed + self._promised - quote.promised,
             reserve=self.limits.reserve_gas * price.max_fee,
-            reserve_balance=None if elsewhere is None else await self.gateway.balance(elsewhere),
+            reserve_balance=quote.reserve_balance,
             spent=spent,
             daily_cap=self.limits.daily_cap,
         )
+
+    def promise(self, cost: int) -> None:
+        """So much more may be spent, in wei: to be called once it is committed."""
+        self._promised += cost
 
     async def sign(self, plan: Plan, nonce: int, price: Fees) -> Signed:
         async with self.signatures_of(self.sender):
@@ -212,7 +259,8 @@ class LaneKeeper:
     async def send(self, kind: str, raw: list[bytes]) -> list[SendOutcome]:
         """Every answer but none is fine: the receipt alone says what happened (invariant I10)."""
         metrics.ATTEMPTS.labels(self.chain_id, self.lease().key, kind).inc(len(raw))
-        outcomes = await self.gateway.send(raw)
+        async with self._turn:
+            outcomes = await self.gateway.send(raw)
         for outcome in outcomes:
             metrics.SENDS.labels(self.chain_id, outcome.result).inc()
             log.info("sent", chain_id=self.chain_id, result=str(outcome.result))
@@ -254,27 +302,32 @@ class LaneKeeper:
         if rules.blocks(lane.hold, purpose):
             raise LaneHeld(lane.held_because or str(lane.hold))
 
-    async def _affordable(self, lane: Lane, plans: Sequence[Plan], price: Fees, committed: int) -> Sequence[Plan]:
-        """The leading plans that the sender can pay for beside what is on its way, leaving what revocations may need.
-
-        If that is not even the first, nothing is signed: the lane is held, and the hold lifts itself.
-        """
-        purse = await self.purse(lane, price, committed)
-        paid: list[Plan] = []
-        for plan in plans:
+    async def _payable(
+        self, lane: Lane, plans: Sequence[Plan], head: Head, quote: Quote
+    ) -> tuple[Fees, Sequence[Plan]]:
+        """The price, and the leading plans that the sender can pay beside what is on its way and what is reserved."""
+        price = fees.opening(
+            base_fee=head.base_fee,
+            suggested_tip=quote.tip,
+            min_tip=self.profile.min_tip,
+            max_fee=self.profile.max_fee,
+        )
+        purse = await self.purse(lane, price, quote)
+        for place, plan in enumerate(plans):
             cost = plan.gas_limit * price.max_fee
-            hold = fees.refusal(purse, cost, plan.purpose)
-            if hold is not None and not paid:
-                reason = _in_words(hold, self.sender, self.limits.reserve_at or self.sender, purse, cost)
-                await self.hold(lane, hold, reason)
-                raise LaneHeld(reason)
-            if hold is not None:
-                return paid
-            paid.append(plan)
+            if fees.refusal(purse, cost, plan.purpose) is not None:
+                return price, plans[:place]
             purse = msgspec.structs.replace(purse, committed=purse.committed + cost)
-        if lane.hold in rules.OF_MONEY and plans[0].purpose not in rules.URGENT:
-            await self.hold(lane, None)
-        return paid
+        return price, plans
+
+    async def _hold_for_money(self, lane: Lane, plan: Plan, price: Fees, quote: Quote) -> NoReturn:
+        """Nothing is signed, and the lane says why; the hold lifts itself. Raises `LaneHeld`."""
+        purse, cost = await self.purse(lane, price, quote), plan.gas_limit * price.max_fee
+        hold = fees.refusal(purse, cost, plan.purpose)
+        assert hold is not None  # or it would be paid
+        reason = _in_words(hold, self.sender, self.limits.reserve_at or self.sender, purse, cost)
+        await self.hold(lane, hold, reason)
+        raise LaneHeld(reason)
 
     async def _take(self, owner: str) -> Lease | None:
         """Take the lane, and compare its next nonce with the chain's before anything is signed."""

@@ -179,6 +179,7 @@ class Nonces:
                 session.add(row)
                 await session.flush()
             session.add(self._lane.new_attempt(row.id, signed, noop=True))
+        self._lane.promise(plan.gas_limit * price.max_fee)
         log.warning("nonce_filled", chain_id=self._lane.chain_id, nonce=nonce)
         return signed.raw
 

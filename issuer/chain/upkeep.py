@@ -14,7 +14,7 @@ from issuer import crashpoint
 from issuer.chain import fees, leases, rules, store
 from issuer.chain.errors import SendResult
 from issuer.chain.fees import Fees
-from issuer.chain.lanes import LaneKeeper
+from issuer.chain.lanes import LaneKeeper, Quote
 from issuer.chain.nonces import Look, Nonces
 from issuer.chain.rules import Hold, Purpose, TxStatus
 from issuer.chain.tables import Attempt, Chain, Transaction
@@ -93,14 +93,14 @@ class Upkeep:
         """Another attempt at the same nonce with both fees raised: the same calldata, or nothing at all (a NOOP)."""
         kind = "noop" if nothing else "bump"
         old, profile = _price(look.attempts[transaction.id][-1]), self._lane.profile
-        tip = await self._lane.tip()
-        price = fees.bump(old, base_fee=look.head.base_fee, suggested_tip=tip, max_fee=profile.max_fee)
+        quote = await self._lane.quote()
+        price = fees.bump(old, base_fee=look.head.base_fee, suggested_tip=quote.tip, max_fee=profile.max_fee)
         if price is None:
             reason = f"nonce {transaction.nonce} waits at the highest fee that is allowed ({profile.max_fee} wei)"
             await self._lane.hold(look.lane, Hold.FEE_CAP, reason)
             return
         plan = noop(self._lane.sender, profile.noop_gas) if nothing else _plan(transaction)
-        if not await self._may_cost(look, transaction, plan.purpose, price, old):
+        if not await self._may_cost(look, transaction, plan.purpose, price, old, quote):
             return
         if look.lane.hold == Hold.FEE_CAP:
             await self._lane.hold(look.lane, None)
@@ -113,15 +113,18 @@ class Upkeep:
             done = sa.update(Transaction).where(Transaction.id == transaction.id).values(wanted=None)
             await session.execute(done)
             crashpoint.reached(f"{kind}.before_commit")
+        self._lane.promise(plan.gas_limit * price.max_fee)
         crashpoint.reached(f"{kind}.committed")
         look.attempts[transaction.id].append(attempt)
         log.info("replaced", chain_id=self._lane.chain_id, nonce=transaction.nonce, result=plan.purpose)
         await self._lane.send(kind, [signed.raw])
         crashpoint.reached(f"{kind}.sent")
 
-    async def _may_cost(self, look: Look, transaction: Transaction, purpose: str, price: Fees, old: Fees) -> bool:
+    async def _may_cost(
+        self, look: Look, transaction: Transaction, purpose: str, price: Fees, old: Fees, quote: Quote
+    ) -> bool:
         """Is the difference within what the lane has and may spend? If not, the old form goes on being sent."""
-        purse = await self._lane.purse(look.lane, price, (await self._lane.in_flight()).cost)
+        purse = await self._lane.purse(look.lane, price, quote)
         hold = fees.refusal(purse, transaction.gas_limit * (price.max_fee - old.max_fee), purpose)
         if hold in (None, Hold.RESERVE):  # what is sent already is better mined than stuck
             return True

@@ -15,6 +15,7 @@ from issuer.chain.contracts import PURPOSE_CLAIM, PURPOSE_MANAGEMENT, ClaimInput
 from issuer.chain.gateway import Call, Event, Gateway
 from issuer.chain.rules import confirmations
 from issuer.claims import store, succession
+from issuer.claims.moving import Moves
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.store import Queued
 from issuer.claims.tables import Claim
@@ -117,7 +118,7 @@ class Offers:
 
     async def _judge(self, seen: Claim, stands: bool, writable: bool, sent: Event | None, head: int) -> bool:
         async with self._db.write() as session:
-            moves = store.Moves(self._clock())
+            moves = Moves(self._clock())
             for claim in await store.locked(session, [seen.id]):
                 if claim.status != seen.status:
                     return False

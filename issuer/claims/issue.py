@@ -1,7 +1,6 @@
 """The way out: what passed its preflight is committed and sent in batches, while the next claims pass theirs."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
@@ -16,18 +15,18 @@ from issuer.chain.lanes import LaneKeeper
 from issuer.chain.signer import Signer
 from issuer.chain.tables import Transaction
 from issuer.claims import rules, store
+from issuer.claims.ahead import Ahead
 from issuer.claims.batches import WAVE, Prepared, next_wave
+from issuer.claims.moving import Moves
 from issuer.claims.preflight import Contracts, Preflight, Ready
 from issuer.claims.rules import ClaimStatus, Firewall, Word
 from issuer.claims.settle import ISSUE
 from issuer.claims.signing import ClaimSigning
 from issuer.clock import now as clock_now
 from issuer.db import Database
-from issuer.errors import Changed, ClaimwrightError
+from issuer.errors import Changed
 from issuer.secrets import KeyRing
 from issuer.stops import store as stops
-
-READY_SECONDS = 5.0  # how long ago a preflight may have been; a claim's own time of issue is the preflight's
 
 
 class Issues:
@@ -52,7 +51,7 @@ class Issues:
         self._signing = ClaimSigning(
             claim_signer, chain_id=lane.chain_id, claim_issuer=contracts_at.claim_issuer, data_keys=data_keys
         )
-        self._preflight = Preflight(
+        preflight = Preflight(
             db,
             gateway,
             lane,
@@ -65,56 +64,58 @@ class Issues:
         )
         self._decision_keys = decision_keys
         self._wave = WAVE
-        self._ahead: Ready | None = None
+        self._ahead = Ahead(preflight.make_ready)
+        self._sending: asyncio.Task[None] | None = None
         self._clock = clock
 
     async def step(self) -> bool:
-        """Send what can leave now, in as many transactions as it takes and the lane has room for.
+        """Commit what can leave now, in as many transactions as it takes and the lane has room for, and send it.
 
-        While the store and the nodes work on that, the claims behind it are made ready for the next step: whatever let
-        them be signed is looked at again when they are committed. True if something moved.
+        While the store works on that, the claims behind it are made ready for the next steps: whatever let them be
+        signed is looked at again when they are committed. While the nodes work on it, the next step may begin; the one
+        in which nothing moves is done when all is sent. True if something moved.
         """
         began = monotonic()
-        ready = self._made_ahead(began) or await self._preflight.make_ready(self._wave)
+        try:
+            ready = await self._ahead.next(self._wave)
+            raw = [] if ready is None else await self._commit(ready)
+        except BaseException:
+            await self._ahead.drop()
+            raise
+        await self._all_sent()  # in the order of their nonces
         if ready is None:
             return False
-        if ready.more:
-            self._ahead = await self._submit_and_look_ahead(ready)
-        else:
-            await self._submit(ready)
+        if raw:
+            self._sending = asyncio.create_task(self._lane.send_first(raw, ISSUE))
         self._wave = next_wave(self._wave, monotonic() - began)
         return True
 
-    def _made_ahead(self, now: float) -> Ready | None:
-        """What the step before made ready, unless that was long ago."""
-        ahead, self._ahead = self._ahead, None
-        return ahead if ahead is not None and now - ahead.at < READY_SECONDS else None
+    async def aclose(self) -> None:
+        """Drop what was not committed, and let be sent what was."""
+        await self._ahead.drop()
+        await self._all_sent()
 
-    async def _submit_and_look_ahead(self, ready: Ready) -> Ready | None:
-        """Submit, and make others ready meanwhile. What fails of the latter alone fails again in the next step."""
-        ahead = asyncio.create_task(self._preflight.make_ready(self._wave, beside=ready))
-        try:
-            await self._submit(ready)
-        except BaseException:
-            ahead.cancel()
-            await asyncio.gather(ahead, return_exceptions=True)  # what it met on its way out is nobody's news
-            raise
-        with contextlib.suppress(ClaimwrightError):
-            return await ahead
-        return None
+    async def _all_sent(self) -> None:
+        """Raises what sending raises. It is stored: whoever looks after the lane sends it again."""
+        sending, self._sending = self._sending, None
+        if sending is not None:
+            await sending
 
-    async def _submit(self, ready: Ready) -> None:
+    async def _commit(self, ready: Ready) -> list[bytes]:
+        """Returns the transactions that were signed for it, in the order of their nonces."""
         await self._offer(ready.offered)
         prepared, head = ready.batches, ready.head
         if head is None or not prepared:
-            return
+            return []
         sender, nonce = self._lane.sender, await self._lane.next_nonce()
         async with self._lane.signatures_of(self._signing.address):
             plans = [
                 await self._signing.plan(batch, head, sender=sender, nonce=nonce + place)
                 for place, batch in enumerate(prepared)
             ]
-        await self._lane.submit(plans, head, lambda session, made: self._link_issues(session, made, prepared))
+        return await self._lane.commit(
+            plans, head, lambda session, made: self._link_issues(session, made, prepared), ready.quote
+        )
 
     async def _link_issues(
         self, session: AsyncSession, transactions: Sequence[Transaction], prepared: Sequence[Sequence[Prepared]]
@@ -125,7 +126,7 @@ class Issues:
             for transaction, batch in zip(transactions, prepared, strict=False)
             for item in batch
         }
-        await self._commit(session, carried)
+        await self._sign(session, carried)
         links = [(made.id, claim_id) for claim_id, (_, made) in carried.items() if made is not None]
         await store.link_all(session, links, ISSUE)
 
@@ -133,9 +134,9 @@ class Issues:
         """Signed, and for their holders to send: our ClaimIssuer may not write there."""
         if prepared:
             async with self._db.write() as session:
-                await self._commit(session, {item.claim.id: (item, None) for item in prepared})
+                await self._sign(session, {item.claim.id: (item, None) for item in prepared})
 
-    async def _commit(self, session: AsyncSession, carried: Mapping[str, tuple[Prepared, Transaction | None]]) -> None:
+    async def _sign(self, session: AsyncSession, carried: Mapping[str, tuple[Prepared, Transaction | None]]) -> None:
         """All that let these claims be signed is looked at again, locked, in the transaction that commits them."""
         if await stops.standing(session, [self._lane.chain_id], committing=True):
             raise Changed("issuing was stopped while claims were being signed")
@@ -149,7 +150,7 @@ class Issues:
             raise Changed("a claim moved while it was being signed")
         if any(older.status != ClaimStatus.CONFIRMED for older in await store.alive_for(session, claims)):
             raise Changed("an older claim of this identity and topic is on its way")
-        moves = store.Moves(self._clock())
+        moves = Moves(self._clock())
         for claim in claims:
             item, transaction = carried[claim.id]
             word = Word.unpack(item.word)

@@ -1,5 +1,6 @@
 """What lets a queued claim leave: its sealed decision, what the chain says, and its signature."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from time import monotonic
@@ -15,11 +16,12 @@ from issuer.cases.sealing import Backing, Sealed, is_proved, policy_of
 from issuer.chain import contracts
 from issuer.chain.contracts import ClaimInput, Standing
 from issuer.chain.gateway import Call, Gateway, Head
-from issuer.chain.lanes import LaneKeeper
+from issuer.chain.lanes import LaneKeeper, Quote
 from issuer.chain.rules import is_local, shard
 from issuer.chain.store import InFlight
 from issuer.claims import foreign, rules, store, succession, waiting
 from issuer.claims.batches import Prepared, leaving
+from issuer.claims.moving import Moves, move
 from issuer.claims.rules import ClaimStatus, Firewall
 from issuer.claims.settle import backoff
 from issuer.claims.signing import ClaimSigning
@@ -44,12 +46,14 @@ class Contracts(msgspec.Struct, frozen=True, kw_only=True):
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
     """Signed claims: those that share a transaction each, and those that are offered to their holders.
 
-    `head`: what they were checked at. `more`: others waited behind them. `at`: seconds of the monotonic clock.
+    `head`: what they were checked at; `quote`: what the lane had then. `more`: others waited behind them. `at`: seconds
+    of the monotonic clock.
     """
 
     batches: Sequence[Sequence[Prepared]] = ()
     offered: Sequence[Prepared] = ()
     head: Head | None = None
+    quote: Quote | None = None
     more: bool = False
     at: float
 
@@ -87,16 +91,15 @@ class Preflight:
         self._batch_size = batch_size
         self._clock = clock
 
-    async def make_ready(self, limit: int, *, beside: Ready | None = None) -> Ready | None:
-        """Of so many claims at most, those that can leave. `beside`: what is being submitted meanwhile.
+    async def make_ready(self, limit: int, beside: Sequence[Ready] = ()) -> Ready | None:
+        """Of so many claims at most, those that can leave. `beside`: other waves, made and not committed yet.
 
         None: nothing moved, and nothing can leave. Raises `LaneHeld` and what the gateway raises.
         """
         in_flight = await self._lane.in_flight()
-        if beside is not None:
-            in_flight = msgspec.structs.replace(
-                in_flight, count=in_flight.count + len(beside.batches), newest_at=self._clock()
-            )
+        if beside:
+            count = in_flight.count + sum(len(wave.batches) for wave in beside)
+            in_flight = msgspec.structs.replace(in_flight, count=count, newest_at=self._clock())
         room = self._lane.profile.max_unmined - in_flight.count
         if room <= 0:
             return None
@@ -109,7 +112,7 @@ class Preflight:
                 now=self._clock(),
                 limit=limit,
                 share=self._lane.share,
-                without=() if beside is None else beside.claim_ids,
+                without=[claim_id for wave in beside for claim_id in wave.claim_ids],
             )
             if not rows:
                 return None
@@ -176,7 +179,7 @@ class Preflight:
         """Ask the chain about each claim, then sign those that are still to be made."""
         everything = [claim for batch in batches for claim in batch]
         claims = [claim for claim in everything if not claim.foreign]
-        head, standings, shown = await self._standings(claims)
+        (head, standings, shown), quote = await asyncio.gather(self._standings(claims), self._lane.quote())
         crashpoint.reached("issue.preflight")
         epochs: dict[str, int] = {}
         for claim, there in zip(claims, standings, strict=True):
@@ -197,6 +200,7 @@ class Preflight:
             batches=[batch for batch in signed if batch],
             offered=[item for item in prepared if item.claim.id in offered],
             head=head,
+            quote=quote,
             more=more,
             at=monotonic(),
         )
@@ -256,7 +260,7 @@ class Preflight:
         async with self._db.write() as session:
             for row in await store.locked(session, [claim.id]):
                 if row.status == ClaimStatus.QUEUED:
-                    moves = store.Moves(self._clock())
+                    moves = Moves(self._clock())
                     await succession.confirm(session, [(row, {})], moves, cause="already_on_chain")
                     await moves.write(session)
 
@@ -269,7 +273,7 @@ class Preflight:
                 if claim.status == ClaimStatus.QUEUED:
                     log.error("claim_not_signed", reason=cause, claim_id=claim.id, case_id=claim.case_id)
                     claim.detail = cause
-                    store.move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
+                    move(session, claim, ClaimStatus.FAILED, at=self._clock(), cause=cause)
 
 
 def _ends(allowed: Mapping[str, Policy], decisions: Mapping[str, Sealed]) -> dict[str, datetime]:

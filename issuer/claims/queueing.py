@@ -11,6 +11,7 @@ from issuer import history
 from issuer.cases.levels import Policy
 from issuer.cases.tables import Case, Decision
 from issuer.claims import rules, store
+from issuer.claims.moving import move
 from issuer.claims.rules import ClaimStatus, Firewall
 from issuer.claims.tables import Claim
 from issuer.ids import new_id
@@ -117,14 +118,14 @@ async def _makes_room(
     """
     offered = await store.offered_for(session, identity, topic, chain_id)
     if offered is not None and offered.decision_id < decision.id:
-        store.move(session, offered, ClaimStatus.SUPERSEDED, at=at, cause="superseded")
+        move(session, offered, ClaimStatus.SUPERSEDED, at=at, cause="superseded")
         await session.flush()
     waiting = await store.waiting_for(session, identity, topic, chain_id)
     if waiting is None:
         return True
     if waiting.word is not None or waiting.decision_id >= decision.id:
         return False
-    store.move(session, waiting, ClaimStatus.CANCELLED, at=at, cause="superseded")
+    move(session, waiting, ClaimStatus.CANCELLED, at=at, cause="superseded")
     await session.flush()
     return True
 

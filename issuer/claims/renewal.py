@@ -20,6 +20,7 @@ from issuer.cases.levels import LEVELS
 from issuer.cases.sealing import is_proved, policy_of
 from issuer.cases.tables import Case
 from issuer.claims import queueing, store
+from issuer.claims.moving import move
 from issuer.claims.queueing import Issuance
 from issuer.claims.rules import RENEWABLE, REVERIFICATION_DUE, ClaimStatus
 from issuer.claims.tables import Claim
@@ -157,7 +158,7 @@ async def retry(session: AsyncSession, claim_id: str, *, actor: str, at: datetim
         raise Conflict("another claim of this Identity and topic waits to be signed")
     claim.failures, claim.detail = 0, None
     claim.next_try_at = at
-    store.move(session, claim, ClaimStatus.QUEUED, at=at, cause="retry", detail={"actor": actor})
+    move(session, claim, ClaimStatus.QUEUED, at=at, cause="retry", detail={"actor": actor})
     return claim
 
 

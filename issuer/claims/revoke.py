@@ -13,6 +13,7 @@ from issuer.chain.lanes import LaneKeeper
 from issuer.chain.tables import Transaction
 from issuer.chain.transactions import Plan
 from issuer.claims import store
+from issuer.claims.moving import move
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.settle import REVOKE
 from issuer.claims.tables import Claim
@@ -79,7 +80,7 @@ class Revocations:
         async with self._db.write() as session:
             for claim in await store.locked(session, [claim.id for claim in claims]):
                 if claim.status == ClaimStatus.REVOKING:
-                    store.move(session, claim, ClaimStatus.REVOKED, at=self._clock(), cause="already_revoked")
+                    move(session, claim, ClaimStatus.REVOKED, at=self._clock(), cause="already_revoked")
 
 
 def _is_dead(claim: Claim, epoch: int) -> bool:

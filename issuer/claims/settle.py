@@ -15,6 +15,7 @@ from issuer.chain.rules import Purpose
 from issuer.chain.tables import Transaction
 from issuer.chain.watcher import Fate
 from issuer.claims import store, succession
+from issuer.claims.moving import Moves
 from issuer.claims.rules import ClaimStatus, on_failure
 from issuer.claims.tables import Claim
 
@@ -67,7 +68,7 @@ class ClaimSettlement:
         """All that is carried is read and locked once, then each transaction's claims are moved together."""
         links = await chain_store.carried(session, [fate.transaction.id for fate in fates])
         claims = await store.locked_to_settle(session, list(chain.from_iterable(links.values())))
-        moves, stand = store.Moves(at), []
+        moves, stand = Moves(at), []
         back: list[_Back] = []
         for fate in fates:
             carried = [claims[claim_id] for claim_id in links.get(fate.transaction.id, ())]
@@ -88,7 +89,7 @@ class ClaimSettlement:
         await moves.write(session)
         await chain_store.resolve(session, [fate.transaction.id for fate in fates if fate.final or fate.dead], at)
 
-    def _unmined(self, moves: store.Moves, transaction: Transaction, claims: Sequence[Claim]) -> None:
+    def _unmined(self, moves: Moves, transaction: Transaction, claims: Sequence[Claim]) -> None:
         """A reorg took the block: the same bytes will be sent again, so the claims wait as they did before it."""
         for claim in claims:
             if transaction.purpose == REVOKE:
@@ -117,7 +118,7 @@ class ClaimSettlement:
         )
 
 
-def _mined(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: Claim) -> None:
+def _mined(moves: Moves, transaction: Transaction, proof: _Proof, claim: Claim) -> None:
     """In a block: what its events show is `mined`. What failed waits for finality to be believed."""
     if transaction.purpose == REVOKE:
         if proof.is_revoked(claim):
@@ -131,7 +132,7 @@ def _mined(moves: store.Moves, transaction: Transaction, proof: _Proof, claim: C
             moves.add(claim, ClaimStatus.MINED, cause="chain", detail=proof.where)
 
 
-def _final(moves: store.Moves, back: list[_Back], transaction: Transaction, proof: _Proof, claim: Claim) -> bool:
+def _final(moves: Moves, back: list[_Back], transaction: Transaction, proof: _Proof, claim: Claim) -> bool:
     """Deep enough: a claim is revoked, or goes back to be tried again, alone. True: it stands, to be confirmed."""
     if transaction.purpose == REVOKE:
         _final_revocation(moves, proof, claim)
@@ -148,7 +149,7 @@ def _final(moves: store.Moves, back: list[_Back], transaction: Transaction, proo
     return False
 
 
-def _final_revocation(moves: store.Moves, proof: _Proof, claim: Claim) -> None:
+def _final_revocation(moves: Moves, proof: _Proof, claim: Claim) -> None:
     if claim.status != ClaimStatus.REVOKING:
         return
     if proof.is_revoked(claim):
@@ -160,7 +161,7 @@ def _final_revocation(moves: store.Moves, proof: _Proof, claim: Claim) -> None:
         claim.next_try_at = moves.at + backoff(claim.failures)
 
 
-async def _send_back(session: AsyncSession, moves: store.Moves, back: Sequence[_Back]) -> None:
+async def _send_back(session: AsyncSession, moves: Moves, back: Sequence[_Back]) -> None:
     """To wait again, unless a newer claim waits already: then that one goes instead."""
     again = [one.claim for one in back if one.target == ClaimStatus.QUEUED]
     newer = {store.key_of(claim) for claim in await store.waiting_beside(session, again)}

@@ -10,15 +10,14 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.claims import store
+from issuer.claims.moving import Moves, move
 from issuer.claims.rules import ClaimStatus, on_reversal
 from issuer.claims.tables import Claim
 
 Detail = dict[str, object]
 
 
-async def confirm(
-    session: AsyncSession, claims: Sequence[tuple[Claim, Detail]], moves: store.Moves, *, cause: str
-) -> None:
+async def confirm(session: AsyncSession, claims: Sequence[tuple[Claim, Detail]], moves: Moves, *, cause: str) -> None:
     """These stand now, each with its history's detail; what stood in their places is superseded."""
     with session.no_autoflush:  # what the caller changed is written once, with its last move
         standing = await store.standing_for(session, [claim for claim, _ in claims])
@@ -50,8 +49,8 @@ async def take_back(
         if target is None:
             continue
         claim.next_try_at = at
-        store.move(session, claim, target, at=at, cause=cause, detail=detail)
+        move(session, claim, target, at=at, cause=cause, detail=detail)
         if target is ClaimStatus.REVOKING:
             for older in rivals:
                 if older.status == ClaimStatus.CONFIRMED:
-                    store.move(session, older, ClaimStatus.SUPERSEDED, at=at, cause="superseded")
+                    move(session, older, ClaimStatus.SUPERSEDED, at=at, cause="superseded")

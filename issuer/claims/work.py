@@ -20,3 +20,8 @@ class ClaimWorker:
         revoked = self._revocations is not None and await self._revocations.step()
         issued = self._issues is not None and await self._issues.step()
         return revoked or issued
+
+    async def aclose(self) -> None:
+        """What is committed is sent, nothing else is begun."""
+        if self._issues is not None:
+            await self._issues.aclose()

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from issuer.cases.evidence import locked_case
 from issuer.cases.rules import CaseStatus
 from issuer.claims import store as claims
+from issuer.claims.moving import move
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
@@ -65,7 +66,7 @@ class Repairs:
             return False  # another one has its place
         at = self._clock()
         claim.next_try_at = at
-        claims.move(session, claim, target, at=at, cause=code)
+        move(session, claim, target, at=at, cause=code)
         return True
 
     def _try_now(self, session: AsyncSession, claim: Claim) -> None:
@@ -73,7 +74,7 @@ class Repairs:
         claim.next_try_at = self._clock()
         if claim.status == S.FAILED:
             claim.failures = 0
-            claims.move(session, claim, S.QUEUED, at=claim.next_try_at, cause=Code.STALE_STATUS)
+            move(session, claim, S.QUEUED, at=claim.next_try_at, cause=Code.STALE_STATUS)
 
     async def _watch(self) -> bool:
         if self._look is None:

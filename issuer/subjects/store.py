@@ -21,7 +21,7 @@ from issuer.cases.rules import OPEN, CaseStatus
 from issuer.cases.tables import Case, CaseRequest, Check, Decision, Subject, SubjectWallet
 from issuer.chain.rules import TxStatus
 from issuer.chain.tables import Attempt, Transaction, TransactionClaim
-from issuer.claims import store as claim_store
+from issuer.claims.moving import move
 from issuer.claims.rules import ClaimStatus
 from issuer.claims.tables import Claim, ExternalClaim
 from issuer.db import for_update
@@ -154,7 +154,7 @@ async def erase(session: AsyncSession, subject: Subject, at: datetime) -> None:
     claim_ids = [claim.id for claim in claims]
     for claim in claims:
         if claim.status == ClaimStatus.CONFIRMED:  # it ran out, and nobody is to look for it on chain any more
-            claim_store.move(session, claim, ClaimStatus.REMOVED, at=at, cause="erasure")
+            move(session, claim, ClaimStatus.REMOVED, at=at, cause="erasure")
     await session.flush()
     await _erase_transactions(session, claim_ids)
     for statement in (

@@ -8,13 +8,14 @@ from issuer.cases.tables import Case
 from issuer.chain.rules import Hold
 from issuer.chain.signer import LocalSigner, Signature, Signer
 from issuer.chain.tables import Attempt, Lane
-from issuer.claims import issue
+from issuer.claims import ahead as looking
 from issuer.claims.issue import Issues
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import Changed, LaneHeld, SignerFailed
 from issuer.providers.protocol import Outcome
 from issuer.stops import store as stops
 from tests.integration.engine.conftest import Engine
+from tests.waiting import until
 
 WAVE = 4  # claims of a step here, in transactions of two
 
@@ -69,16 +70,17 @@ async def statuses(engine: Engine, cases: list[Case]) -> list[ClaimStatus]:
     return [claim.status for case in cases for claim in await engine.claims_of(case)]
 
 
-def ahead(issues: Issues) -> list[str]:
-    assert issues._ahead is not None
-    return issues._ahead.claim_ids
+async def ahead(issues: Issues) -> list[str]:
+    """The claims that wait ready, once all that will be is."""
+    await until(lambda: issues._ahead._making is None or issues._ahead._making.done())
+    return [claim_id for wave in issues._ahead._made for claim_id in wave.claim_ids]
 
 
 async def decline_while_ready(engine: Engine, issues: Issues, case: Case) -> None:
     """After the first step, which made the case's claim ready for the second."""
     assert await issues.step()
     (claim,) = await engine.claims_of(case)
-    assert claim.id in ahead(issues)
+    assert claim.id in await ahead(issues)
     await engine.ring(case, Outcome.DECLINED)
 
 
@@ -86,9 +88,8 @@ async def test_the_next_claims_are_made_ready_while_the_first_are_committed(engi
     issues = issues_of(engine)
     assert await issues.step()
     assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * WAVE + [ClaimStatus.QUEUED] * 2 * WAVE
-    assert ahead(issues) == [claim.id for case in cases[WAVE : 2 * WAVE] for claim in await engine.claims_of(case)]
+    assert await ahead(issues) == [claim.id for case in cases[WAVE:] for claim in await engine.claims_of(case)]
 
-    issues._wave = WAVE
     assert await issues.step()
     assert await issues.step()
     assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * 3 * WAVE
@@ -122,7 +123,7 @@ async def test_what_was_made_ready_long_ago_is_made_anew(
     issues, declined = issues_of(engine), cases[WAVE]
     await decline_while_ready(engine, issues, declined)
 
-    monkeypatch.setattr(issue, "READY_SECONDS", 0.0)
+    monkeypatch.setattr(looking, "READY_SECONDS", 0.0)
     issues._wave = WAVE
     assert await issues.step()
     issued = [ClaimStatus.SIGNED] * WAVE
@@ -174,7 +175,7 @@ async def test_nothing_is_kept_ready_behind_claims_that_could_not_be_committed(
         lane.paused_by = "test"
     with pytest.raises(LaneHeld):
         await issues.step()
-    assert issues._ahead is None
+    assert await ahead(issues) == []
     assert await engine.rows(Attempt) == []
     async with engine.db.write() as session:
         lane = await session.get(Lane, engine.lane.lease().key)

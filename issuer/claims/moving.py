@@ -1,0 +1,86 @@
+"""How one claim or many are moved, each with the history row that says why. Nothing here commits."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from issuer import bulk, history
+from issuer.claims import rules
+from issuer.claims.rules import ClaimStatus
+from issuer.claims.store import Queued
+from issuer.claims.tables import Claim
+
+
+def move(
+    session: AsyncSession,
+    claim: Claim,
+    target: ClaimStatus,
+    *,
+    at: datetime,
+    cause: str,
+    detail: dict[str, Any] | None = None,
+) -> None:
+    """Move a claim and append the history row that says why. Raises `IllegalMove`."""
+    source = claim.status
+    claim.status = rules.move(ClaimStatus(source), target)
+    claim.updated_at = at
+    history.record(
+        session,
+        case_id=claim.case_id,
+        claim_id=claim.id,
+        at=at,
+        source=source,
+        target=target,
+        cause=cause,
+        detail=detail,
+    )
+
+
+class Moves:
+    """Moves of many claims in one SQL transaction: `add` each, then `write` them all in a few statements."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+        self._claims: dict[str, Claim] = {}
+        self._changes: list[dict[str, Any]] = []
+        self._lines: list[history.Line] = []
+
+    def add(self, claim: Claim, target: ClaimStatus, *, cause: str, detail: dict[str, Any] | None = None) -> None:
+        """`move` without its history row. Raises `IllegalMove`."""
+        source, claim.status, claim.updated_at = claim.status, self._moved(claim, target), self.at
+        self._claims[claim.id] = claim
+        self._note(claim, source, target, cause, detail)
+
+    def add_queued(
+        self, claim: Queued, target: ClaimStatus, changes: dict[str, Any], *, cause: str, detail: dict[str, Any]
+    ) -> None:
+        """`add` of plain data, with what changes beside the status: the same columns for all of them."""
+        moved = {"id": claim.id, "status": self._moved(claim, target), "updated_at": self.at}
+        self._changes.append(moved | changes)
+        self._note(claim, claim.status, target, cause, detail)
+
+    def _moved(self, claim: Claim | Queued, target: ClaimStatus) -> ClaimStatus:
+        return rules.move(ClaimStatus(claim.status), target)
+
+    def _note(
+        self, claim: Claim | Queued, source: str, target: ClaimStatus, cause: str, detail: dict[str, Any] | None
+    ) -> None:
+        line = history.Line(
+            case_id=claim.case_id,
+            claim_id=claim.id,
+            at=self.at,
+            source=source,
+            target=target,
+            cause=cause,
+            detail=detail or {},
+        )
+        self._lines.append(line)
+
+    async def write(self, session: AsyncSession) -> None:
+        """The claims as they are now, and the history rows that say why. What is changed of them later needs a move."""
+        await bulk.write_changed(session, self._claims.values())
+        if self._changes:
+            await bulk.update_all(session, Claim, self._changes)
+        await history.record_all(session, self._lines)
+        self._claims, self._changes, self._lines = {}, [], []
