@@ -22,6 +22,7 @@ class Ahead:
     def __init__(self, make: Make, *, clock: Callable[[], float] = monotonic) -> None:
         self._make = make
         self._clock = clock
+        self._limit = 0  # of the newest call, however long making goes on
         self._leaving: Ready | None = None  # taken, and not committed yet for all that is known here
         self._made: deque[Ready] = deque()
         self._making: asyncio.Task[None] | None = None
@@ -32,12 +33,12 @@ class Ahead:
 
         To be called when the wave before is committed. Raises what making raises.
         """
-        self._leaving = None
+        self._leaving, self._limit = None, limit
         ready = await self._made_before() or await self._make(limit, ())
         self._leaving = ready
         last = self._made[-1] if self._made else ready
         if last is not None and last.more and (self._making is None or self._making.done()):
-            self._making = asyncio.create_task(self._make_more(limit))
+            self._making = asyncio.create_task(self._make_more())
         return ready
 
     async def drop(self) -> None:
@@ -63,12 +64,13 @@ class Ahead:
                 making, self._making = self._making, None
                 await making
 
-    async def _make_more(self, limit: int) -> None:
+    async def _make_more(self) -> None:
         """What fails here fails again in the open when it is made anew."""
         try:
             with contextlib.suppress(ClaimwrightError):
                 while len(self._made) < WAVES:
-                    ready = await self._make(limit, [wave for wave in (self._leaving, *self._made) if wave is not None])
+                    beside = [wave for wave in (self._leaving, *self._made) if wave is not None]
+                    ready = await self._make(self._limit, beside)
                     if ready is None:
                         return
                     self._made.append(ready)

@@ -19,6 +19,7 @@ class Backlog:
         self.left = waves
         self.now = 0.0
         self.beside: list[list[float]] = []
+        self.limits: list[int] = []
         self.failure: Exception | None = None
         self.hangs = asyncio.Event()
         self.hangs.set()
@@ -26,7 +27,7 @@ class Backlog:
         self.ahead = Ahead(self.make, clock=lambda: self.now)
 
     async def make(self, limit: int, beside: Sequence[Ready]) -> Ready | None:
-        assert limit == LIMIT
+        self.limits.append(limit)
         self.beside.append([wave.at for wave in beside])
         try:
             await self.hangs.wait()
@@ -71,6 +72,14 @@ async def test_two_at_most_are_made_and_know_those_before_them() -> None:
     second = await backlog.next()
     assert second == 0.002
     assert backlog.beside[3] == [0.002, 0.003]
+
+
+async def test_waves_that_are_made_ahead_keep_to_the_newest_limit() -> None:
+    backlog = Backlog(9)
+    for limit in (LIMIT, 2 * LIMIT, 3 * LIMIT):
+        await backlog.ahead.next(limit)
+        await settled()
+    assert backlog.limits == [LIMIT] * 3 + [2 * LIMIT, 3 * LIMIT]
 
 
 async def test_nothing_is_made_behind_the_last() -> None:
