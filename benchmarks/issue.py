@@ -118,6 +118,8 @@ async def _ours(ledger: Ledger, count: int, folder: Path, daemons: int) -> dict[
         while await _any_left(ledger):
             if time.monotonic() > until:
                 raise RuntimeError("not all claims were mined in time")
+            if any(process.status() == psutil.STATUS_ZOMBIE for process in processes):
+                break  # its last words are told on the way out
             memory.append(sum(map(resident_mb, processes)))
             await asyncio.sleep(0.25)
         cpu, node_cpu = sum(map(cpu_seconds, processes)), cpu_seconds(node) - node_before
