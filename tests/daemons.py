@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from issuer.chain import signer
 from issuer.chain.abi import artifact
 from issuer.chain.deployment import NAMES
 from issuer.claims import batches, issue
@@ -29,7 +30,8 @@ _FORKS.set_forkserver_preload(["tests.daemons", "issuer.queue.pgqueuer"])
 class Daemon:
     """One daemon at a time, started anew after each end. `env` is its whole environment, `log` keeps what it says.
 
-    `wave`: claims of one step, where a thousand would be too many to have several steps of.
+    `wave`: claims of one step, where a thousand would be too many to have several steps of; so few are then signed in a
+    process beside it, as a thousand are.
     """
 
     def __init__(self, env: Mapping[str, str], log: Path, *, wave: int | None = None) -> None:
@@ -106,6 +108,7 @@ def run_child(work: Callable[[], None]) -> int:
 def _daemon(env: dict[str, str], log: str, wave: int | None) -> None:
     if wave is not None:
         batches.WAVE = issue.WAVE = wave
+        signer.MANY = 1
     tie = die_with(os.getppid())
     if tie is not None:
         tie()
