@@ -1,20 +1,22 @@
 """Claims are made ready while those before them are committed; whatever changes in between keeps them back."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
 from issuer.cases.tables import Case
 from issuer.chain.rules import Hold
 from issuer.chain.signer import LocalSigner, Signature, Signer
-from issuer.chain.tables import Attempt, Lane
+from issuer.chain.tables import Attempt, Lane, TransactionClaim
 from issuer.claims import ahead as looking
 from issuer.claims.issue import Issues
 from issuer.claims.rules import ClaimStatus
-from issuer.errors import Changed, LaneHeld, SignerFailed
+from issuer.errors import Changed, LaneHeld, NodeUnavailable, SignerFailed
 from issuer.providers.protocol import Outcome
 from issuer.stops import store as stops
-from tests.integration.engine.conftest import Engine
+from tests.integration.engine.conftest import Engine, rpc
 from tests.waiting import until
 
 WAVE = 4  # claims of a step here, in transactions of two
@@ -183,3 +185,53 @@ async def test_nothing_is_kept_ready_behind_claims_that_could_not_be_committed(
         lane.paused_by = None
     await engine.settle()
     assert await statuses(engine, cases) == [ClaimStatus.CONFIRMED] * 3 * WAVE
+
+
+async def test_the_next_claims_are_committed_while_the_first_are_sent_and_sent_after_them(
+    engine: Engine, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issues, send, gate = issues_of(engine), engine.lane.send_first, asyncio.Event()
+    begun: list[int] = []
+
+    async def slow(raw: list[bytes], purpose: str) -> None:
+        begun.append(len(raw))
+        await gate.wait()
+        await send(raw, purpose)
+
+    monkeypatch.setattr(engine.lane, "send_first", slow)
+    assert await issues.step()
+    second = asyncio.create_task(issues.step())
+    async with asyncio.timeout(15):
+        while len(await engine.rows(Attempt)) < WAVE:  # noqa: ASYNC110 - two waves, two claims in each transaction
+            await asyncio.sleep(0.01)
+    assert not second.done()
+    assert begun == [WAVE / 2]
+    gate.set()
+    assert await second
+    while await issues.step():
+        pass
+    assert begun == [WAVE / 2] * 3
+    for attempt in await engine.rows(Attempt):  # the last step waited until all was sent
+        assert await rpc(engine.url, "eth_getTransactionByHash", attempt.hash) is not None
+
+
+async def test_a_wave_that_could_not_be_sent_is_told_of_and_sent_later(
+    engine: Engine, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issues = issues_of(engine)
+
+    async def unsent(raw: list[bytes], purpose: str) -> None:
+        raise NodeUnavailable("no node answers")
+
+    with monkeypatch.context() as away:
+        away.setattr(engine.lane, "send_first", unsent)
+        assert await issues.step()
+        with pytest.raises(NodeUnavailable):
+            await issues.step()
+        await issues.aclose()
+    await engine.upkeep.tend(now=True)
+    await engine.settle()
+    assert await statuses(engine, cases) == [ClaimStatus.CONFIRMED] * 3 * WAVE
+    async with engine.db.read() as session:
+        links = await session.scalar(sa.select(sa.func.count()).select_from(TransactionClaim))
+    assert links == 3 * WAVE  # nothing was signed twice

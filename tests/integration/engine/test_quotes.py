@@ -3,11 +3,12 @@
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 
 from issuer.chain.gateway import Head
 from issuer.chain.lanes import Quote
-from issuer.chain.rules import Hold, Purpose
-from issuer.chain.tables import Lane, Transaction
+from issuer.chain.rules import SPEED_UP, Hold, Purpose
+from issuer.chain.tables import Attempt, Lane, Transaction
 from issuer.chain.transactions import Plan
 from issuer.errors import LaneHeld
 from tests.integration.engine.conftest import ETHER, Engine, rpc
@@ -59,7 +60,10 @@ async def test_an_old_quote_never_shows_more_than_there_is(engine: Engine) -> No
     for _ in range(2):
         assert await commit(engine, 3, old) == 3
         assert await left(engine, old) <= await left(engine, await engine.lane.quote())
+    async with engine.db.write() as session:
+        await session.execute(sa.update(Transaction).values(wanted=SPEED_UP))
     await engine.upkeep.tend(now=True)
+    assert len(await engine.rows(Attempt)) > len(await engine.rows(Transaction))
     assert await left(engine, old) <= await left(engine, await engine.lane.quote())
     await rpc(engine.url, "evm_mine")
     await engine.watcher.look()
