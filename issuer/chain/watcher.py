@@ -104,21 +104,29 @@ class Watcher:
             return len(watched)
         if known is not None and await self._is_behind(node, head, known):
             return len(watched)
-        sightings = await self._sight(node, watched)
-        touched = [one.id for one in watched if sightings[one.id].receipt or one.status == TxStatus.MINED]
-        if touched:
-            crashpoint.reached("receipt.seen")
-        last_final = await self._last_final(node, head) if touched else 0
         await self._note(head)
+        last_final = await self._last_final(node, head)
+        blocks: dict[int, str | None] = {}
         done = 0
-        for start in range(0, len(touched), JUDGED_TOGETHER):
-            async with self._db.write() as session:
-                several = touched[start : start + JUDGED_TOGETHER]
-                done += await self._judge(session, several, sightings, head, last_final)
-                crashpoint.reached("receipt.before_commit")
-            crashpoint.reached("receipt.committed")
+        for start in range(0, len(watched), JUDGED_TOGETHER):  # the receipts of all at once would fill the memory
+            several = watched[start : start + JUDGED_TOGETHER]
+            done += await self._look_at(several, await self._sight(node, several, blocks), head, last_final)
         self._seen, self._again_at = head.hash, self._clock() + timedelta(seconds=self._profile.block_seconds)
         return len(watched) - done
+
+    async def _look_at(
+        self, watched: Sequence[Open], sightings: Mapping[str, Sighting], head: Head, last_final: int
+    ) -> int:
+        """Move those of which something was sighted. Returns how many are final now."""
+        touched = [one.id for one in watched if sightings[one.id].receipt or one.status == TxStatus.MINED]
+        if not touched:
+            return 0
+        crashpoint.reached("receipt.seen")
+        async with self._db.write() as session:
+            done = await self._judge(session, touched, sightings, head, last_final)
+            crashpoint.reached("receipt.before_commit")
+        crashpoint.reached("receipt.committed")
+        return done
 
     async def _take(self, owner: str) -> Lease | None:
         alone = self._db.is_sqlite
@@ -160,11 +168,13 @@ class Watcher:
             return (await node.finalized()).number
         return head.number - self._profile.depth + 1
 
-    async def _sight(self, node: Reads, watched: Sequence[Open]) -> dict[str, Sighting]:
-        """Receipts are looked for under every attempt's hash: the old one may be the one that was mined."""
+    async def _sight(self, node: Reads, watched: Sequence[Open], blocks: dict[int, str | None]) -> dict[str, Sighting]:
+        """Receipts are looked for under every attempt's hash: the old one may be the one that was mined.
+
+        `blocks`: the hashes that this look has asked for; more are added.
+        """
         hashes = [attempt_hash for one in watched for attempt_hash in one.hashes]
         found = {receipt.tx_hash: receipt for receipt in await node.receipts(hashes) if receipt is not None}
-        blocks: dict[int, str | None] = {}
         for receipt in found.values():
             if receipt.block_number not in blocks:
                 blocks[receipt.block_number] = await node.block_hash(receipt.block_number)
