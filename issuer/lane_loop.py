@@ -51,9 +51,12 @@ class LaneLoop:
                 usual = BUSY_SECONDS if self._busy else IDLE_SECONDS
                 pause = usual if fine else min(max(pause, BUSY_SECONDS) * 2, LONGEST_PAUSE_SECONDS)
         finally:
-            for close in (self._claims.aclose, self.lane.release):
+            try:
                 with contextlib.suppress(ClaimwrightError):
-                    await close()
+                    await self._claims.aclose()
+            finally:
+                with contextlib.suppress(ClaimwrightError):
+                    await self.lane.release()
 
     async def look(self) -> None:
         """Keep the lane or take it; `pump` if it was just taken, if something is on its way, or if it is time."""

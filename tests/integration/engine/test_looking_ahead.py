@@ -11,6 +11,7 @@ from issuer.chain.rules import Hold
 from issuer.chain.signer import LocalSigner, Signature, Signer
 from issuer.chain.tables import Attempt, Lane, TransactionClaim
 from issuer.claims import ahead as looking
+from issuer.claims import issue
 from issuer.claims.issue import Issues
 from issuer.claims.rules import ClaimStatus
 from issuer.errors import Changed, LaneHeld, NodeUnavailable, SignerFailed
@@ -235,3 +236,23 @@ async def test_a_wave_that_could_not_be_sent_is_told_of_and_sent_later(
     async with engine.db.read() as session:
         links = await session.scalar(sa.select(sa.func.count()).select_from(TransactionClaim))
     assert links == 3 * WAVE  # nothing was signed twice
+
+
+async def test_a_node_that_hangs_does_not_hold_up_the_end(
+    engine: Engine, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issues = issues_of(engine)
+
+    async def hang(raw: list[bytes], purpose: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(issue, "CLOSE_SECONDS", 0.05)
+    with monkeypatch.context() as away:
+        away.setattr(engine.lane, "send_first", hang)
+        assert await issues.step()
+        async with asyncio.timeout(5):
+            await issues.aclose()
+    assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * WAVE + [ClaimStatus.QUEUED] * 2 * WAVE
+    await engine.upkeep.tend(now=True)
+    await engine.settle()
+    assert await statuses(engine, cases) == [ClaimStatus.CONFIRMED] * 3 * WAVE
