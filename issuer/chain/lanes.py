@@ -68,7 +68,10 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LaneKeeper:
-    """Used by one task at a time. Raises `LaneLost` when another process took over, `LaneHeld` when it may not sign."""
+    """One task at a time commits; what is asked ahead of it and sent behind it may run beside it.
+
+    Raises `LaneLost` when another process took over, `LaneHeld` when it may not sign.
+    """
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ Make = Callable[[int, Sequence[Ready]], Awaitable[Ready | None]]
 
 
 class Ahead:
-    """Nothing of it is stored: what is dropped was never signed for."""
+    """Nothing of it is stored or sent, signatures neither: what is dropped leaves nothing behind."""
 
     def __init__(self, make: Make, *, clock: Callable[[], float] = monotonic) -> None:
         self._make = make
