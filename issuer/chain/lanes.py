@@ -148,13 +148,13 @@ class LaneKeeper:
         lease, purpose = self.lease(), plans[0].purpose
         lane = await self._read_row()
         self._may_sign(lane, purpose)
-        quote = quoted or await self.quote()
-        price, paid = await self._payable(lane, plans, head, quote)
+        price, purse = await self._priced(lane, head, quoted or await self.quote())
+        paid = _payable(plans, price, purse)
         if quoted is not None and len(paid) < len(plans):
-            quote = await self.quote()
-            price, paid = await self._payable(lane, plans, head, quote)
+            price, purse = await self._priced(lane, head, await self.quote())
+            paid = _payable(plans, price, purse)
         if not paid:
-            await self._hold_for_money(lane, plans[0], price, quote)
+            await self._hold_for_money(lane, plans[0], price, purse)
         if lane.hold in rules.OF_MONEY and purpose not in rules.URGENT:
             await self.hold(lane, None)
         nonce = lane.next_nonce
@@ -305,27 +305,19 @@ class LaneKeeper:
         if rules.blocks(lane.hold, purpose):
             raise LaneHeld(lane.held_because or str(lane.hold))
 
-    async def _payable(
-        self, lane: Lane, plans: Sequence[Plan], head: Head, quote: Quote
-    ) -> tuple[Fees, Sequence[Plan]]:
-        """The price, and the leading plans that the sender can pay beside what is on its way and what is reserved."""
+    async def _priced(self, lane: Lane, head: Head, quote: Quote) -> tuple[Fees, Purse]:
+        """What a new transaction offers, and what the lane has for it."""
         price = fees.opening(
             base_fee=head.base_fee,
             suggested_tip=quote.tip,
             min_tip=self.profile.min_tip,
             max_fee=self.profile.max_fee,
         )
-        purse = await self.purse(lane, price, quote)
-        for place, plan in enumerate(plans):
-            cost = plan.gas_limit * price.max_fee
-            if fees.refusal(purse, cost, plan.purpose) is not None:
-                return price, plans[:place]
-            purse = msgspec.structs.replace(purse, committed=purse.committed + cost)
-        return price, plans
+        return price, await self.purse(lane, price, quote)
 
-    async def _hold_for_money(self, lane: Lane, plan: Plan, price: Fees, quote: Quote) -> NoReturn:
+    async def _hold_for_money(self, lane: Lane, plan: Plan, price: Fees, purse: Purse) -> NoReturn:
         """Nothing is signed, and the lane says why; the hold lifts itself. Raises `LaneHeld`."""
-        purse, cost = await self.purse(lane, price, quote), plan.gas_limit * price.max_fee
+        cost = plan.gas_limit * price.max_fee
         hold = fees.refusal(purse, cost, plan.purpose)
         assert hold is not None  # or it would be paid
         reason = _in_words(hold, self.sender, self.limits.reserve_at or self.sender, purse, cost)
@@ -358,6 +350,16 @@ class LaneKeeper:
         if hold == Hold.NONCE_AHEAD:
             log.error("lane_held", chain_id=self.chain_id, lane=lease.key, reason=reason, status=str(hold))
         return lease
+
+
+def _payable(plans: Sequence[Plan], price: Fees, purse: Purse) -> Sequence[Plan]:
+    """The leading plans that the sender can pay beside what is on its way and what is reserved."""
+    for place, plan in enumerate(plans):
+        cost = plan.gas_limit * price.max_fee
+        if fees.refusal(purse, cost, plan.purpose) is not None:
+            return plans[:place]
+        purse = msgspec.structs.replace(purse, committed=purse.committed + cost)
+    return plans
 
 
 def _at_start(lane: Lane, nonce: int) -> tuple[Hold | None, str | None]:

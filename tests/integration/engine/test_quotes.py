@@ -39,8 +39,7 @@ async def left(engine: Engine, quote: Quote) -> int:
     """What could still be spent by a quote, in wei."""
     async with engine.db.read() as session:
         row = await engine.lane.row(session)
-    price, _ = await engine.lane._payable(row, [PLAN], await head(engine), quote)
-    purse = await engine.lane.purse(row, price, quote)
+    _, purse = await engine.lane._priced(row, await head(engine), quote)
     return purse.balance - purse.committed
 
 
@@ -49,7 +48,7 @@ async def cost(engine: Engine) -> int:
     await engine.lane.ensure()
     async with engine.db.read() as session:
         row = await engine.lane.row(session)
-    price, _ = await engine.lane._payable(row, [PLAN], await head(engine), await engine.lane.quote())
+    price, _ = await engine.lane._priced(row, await head(engine), await engine.lane.quote())
     return GAS * price.max_fee
 
 
