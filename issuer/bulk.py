@@ -9,7 +9,7 @@ Sources: https://www.sqlite.org/json1.html#jeach; PostgreSQL's manual, 9.16 (`js
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,7 +18,6 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import InstrumentedAttribute
-from sqlalchemy.orm.attributes import instance_dict, instance_state
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from issuer.db import Base
@@ -94,24 +93,22 @@ async def update_all(session: AsyncSession, table: type[Base], rows: Sequence[Ma
         raise RuntimeError(f"{changed.rowcount} of {len(rows)} rows of {table.__tablename__} were there to be changed")
 
 
-async def write_changed(session: AsyncSession, rows: Collection[Base]) -> None:
-    """What was changed of these rows of one table, in a statement for each set of columns; a flush takes one for each.
+async def write_changed(
+    session: AsyncSession, table: type[Base], rows: Iterable[tuple[msgspec.Struct, msgspec.Struct]]
+) -> None:
+    """Rows of `table` as plain data, as they were read and as they are to be: what differs is written.
 
-    They are the session's no more: what is changed later is not written by itself.
+    In a statement for each set of columns that changed together.
     """
-    if not rows:
-        return
-    table = type(next(iter(rows)))
     keys = _keys(table)
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row in session:
-            session.expunge(row)
-        changed = instance_state(row).committed_state
-        if changed:  # else a flush was first
-            names = (*keys, *sorted(changed))
-            values = instance_dict(row)  # looking at a mapped attribute costs ten times as much
-            by_columns[names].append({name: values[name] for name in names})
+    for before, now in rows:
+        if before == now:
+            continue
+        names = now.__struct_fields__
+        values = zip(names, msgspec.structs.astuple(before), msgspec.structs.astuple(now), strict=True)
+        changed = {name: new for name, old, new in values if new != old or name in keys}
+        by_columns[tuple(changed)].append(changed)
     for several in by_columns.values():
         await update_all(session, table, several)
 

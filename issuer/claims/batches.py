@@ -9,7 +9,7 @@ import msgspec
 from issuer.chain import contracts
 from issuer.chain.contracts import Addition, Authorization, ClaimInput, Hosted, Onboarding
 from issuer.claims import rules
-from issuer.claims.store import Queued
+from issuer.claims.plain import Queued
 
 FOREIGN = "foreign"
 # Claims of one step, at most and at least. More would spread a step's fixed costs further, but would also hold SQLite's

@@ -16,8 +16,8 @@ from issuer.chain.gateway import Call, Event, Gateway
 from issuer.chain.rules import confirmations
 from issuer.claims import store, succession
 from issuer.claims.moving import Moves
+from issuer.claims.plain import Queued
 from issuer.claims.rules import ClaimStatus
-from issuer.claims.store import Queued
 from issuer.claims.tables import Claim
 from issuer.clock import now as clock_now
 from issuer.db import Database
@@ -118,8 +118,9 @@ class Offers:
 
     async def _judge(self, seen: Claim, stands: bool, writable: bool, sent: Event | None, head: int) -> bool:
         async with self._db.write() as session:
-            moves = Moves(self._clock())
-            for claim in await store.locked(session, [seen.id]):
+            claims = (await store.locked_to_settle(session, [seen.id])).values()
+            moves = Moves(self._clock(), claims)
+            for claim in claims:
                 if claim.status != seen.status:
                     return False
                 claim.next_try_at = moves.at  # looked at; the others first

@@ -22,10 +22,10 @@ from issuer.chain.store import InFlight
 from issuer.claims import foreign, rules, store, succession, waiting
 from issuer.claims.batches import Prepared, leaving
 from issuer.claims.moving import Moves, move
+from issuer.claims.plain import Queued
 from issuer.claims.rules import ClaimStatus, Firewall
 from issuer.claims.settle import backoff
 from issuer.claims.signing import ClaimSigning
-from issuer.claims.store import Queued
 from issuer.clock import now as clock_now
 from issuer.db import Database
 from issuer.secrets import KeyRing
@@ -258,9 +258,9 @@ class Preflight:
     async def _adopt(self, claim: Queued) -> None:
         """This very claim stands on chain: somebody sent our signature. Nothing is sent twice (invariant I15)."""
         async with self._db.write() as session:
-            for row in await store.locked(session, [claim.id]):
+            for row in (await store.locked_to_settle(session, [claim.id])).values():
                 if row.status == ClaimStatus.QUEUED:
-                    moves = Moves(self._clock())
+                    moves = Moves(self._clock(), [row])
                     await succession.confirm(session, [(row, {})], moves, cause="already_on_chain")
                     await moves.write(session)
 

@@ -16,8 +16,8 @@ from issuer.chain.tables import Transaction
 from issuer.chain.watcher import Fate
 from issuer.claims import store, succession
 from issuer.claims.moving import Moves
+from issuer.claims.plain import Carried, key_of
 from issuer.claims.rules import ClaimStatus, on_failure
-from issuer.claims.tables import Claim
 
 ISSUE, REVOKE = Purpose.ISSUE, Purpose.REVOKE
 FIRST_WAIT = timedelta(seconds=2)
@@ -40,11 +40,11 @@ class _Proof(msgspec.Struct, frozen=True):
     def where(self) -> dict[str, object]:
         return {"tx_hash": self.receipt.tx_hash, "block_number": self.receipt.block_number}
 
-    def is_added(self, claim: Claim) -> bool:
+    def is_added(self, claim: Carried) -> bool:
         """Only the Identity's own event shows that a claim stands; a missing failure event would prove nothing."""
         return (claim.identity, bytes.fromhex(claim.onchain_id[2:])) in self.added
 
-    def is_revoked(self, claim: Claim) -> bool:
+    def is_revoked(self, claim: Carried) -> bool:
         assert claim.epoch is not None  # only signed claims are revoked on chain
         return (claim.identity, int(claim.topic), claim.epoch + 1) in self.revoked
 
@@ -52,7 +52,7 @@ class _Proof(msgspec.Struct, frozen=True):
 class _Back(msgspec.Struct, frozen=True):
     """A claim that did not get onto the chain, and where it is to go."""
 
-    claim: Claim
+    claim: Carried
     target: ClaimStatus
     cause: str
     detail: dict[str, object]
@@ -68,7 +68,7 @@ class ClaimSettlement:
         """All that is carried is read and locked once, then each transaction's claims are moved together."""
         links = await chain_store.carried(session, [fate.transaction.id for fate in fates])
         claims = await store.locked_to_settle(session, list(chain.from_iterable(links.values())))
-        moves, stand = Moves(at), []
+        moves, stand = Moves(at, claims.values()), []
         back: list[_Back] = []
         for fate in fates:
             carried = [claims[claim_id] for claim_id in links.get(fate.transaction.id, ())]
@@ -89,7 +89,7 @@ class ClaimSettlement:
         await moves.write(session)
         await chain_store.resolve(session, [fate.transaction.id for fate in fates if fate.final or fate.dead], at)
 
-    def _unmined(self, moves: Moves, transaction: Transaction, claims: Sequence[Claim]) -> None:
+    def _unmined(self, moves: Moves, transaction: Transaction, claims: Sequence[Carried]) -> None:
         """A reorg took the block: the same bytes will be sent again, so the claims wait as they did before it."""
         for claim in claims:
             if transaction.purpose == REVOKE:
@@ -99,7 +99,7 @@ class ClaimSettlement:
             if claim.status == ClaimStatus.MINED:
                 moves.add(claim, ClaimStatus.SIGNED, cause="reorg")
 
-    def _dead(self, claims: Sequence[Claim], transaction: Transaction, at: datetime) -> list[_Back]:
+    def _dead(self, claims: Sequence[Carried], transaction: Transaction, at: datetime) -> list[_Back]:
         """What it carried is free to be signed on another nonce; a revocation is taken up again by its step."""
         back = []
         for claim in claims:
@@ -118,7 +118,7 @@ class ClaimSettlement:
         )
 
 
-def _mined(moves: Moves, transaction: Transaction, proof: _Proof, claim: Claim) -> None:
+def _mined(moves: Moves, transaction: Transaction, proof: _Proof, claim: Carried) -> None:
     """In a block: what its events show is `mined`. What failed waits for finality to be believed."""
     if transaction.purpose == REVOKE:
         if proof.is_revoked(claim):
@@ -132,7 +132,7 @@ def _mined(moves: Moves, transaction: Transaction, proof: _Proof, claim: Claim) 
             moves.add(claim, ClaimStatus.MINED, cause="chain", detail=proof.where)
 
 
-def _final(moves: Moves, back: list[_Back], transaction: Transaction, proof: _Proof, claim: Claim) -> bool:
+def _final(moves: Moves, back: list[_Back], transaction: Transaction, proof: _Proof, claim: Carried) -> bool:
     """Deep enough: a claim is revoked, or goes back to be tried again, alone. True: it stands, to be confirmed."""
     if transaction.purpose == REVOKE:
         _final_revocation(moves, proof, claim)
@@ -149,7 +149,7 @@ def _final(moves: Moves, back: list[_Back], transaction: Transaction, proof: _Pr
     return False
 
 
-def _final_revocation(moves: Moves, proof: _Proof, claim: Claim) -> None:
+def _final_revocation(moves: Moves, proof: _Proof, claim: Carried) -> None:
     if claim.status != ClaimStatus.REVOKING:
         return
     if proof.is_revoked(claim):
@@ -164,10 +164,10 @@ def _final_revocation(moves: Moves, proof: _Proof, claim: Claim) -> None:
 async def _send_back(session: AsyncSession, moves: Moves, back: Sequence[_Back]) -> None:
     """To wait again, unless a newer claim waits already: then that one goes instead."""
     again = [one.claim for one in back if one.target == ClaimStatus.QUEUED]
-    newer = {store.key_of(claim) for claim in await store.waiting_beside(session, again)}
+    newer = await store.waiting_beside(session, again)
     for one in back:
         claim = one.claim
-        if one.target == ClaimStatus.QUEUED and store.key_of(claim) in newer:
+        if one.target == ClaimStatus.QUEUED and key_of(claim) in newer:
             moves.add(claim, ClaimStatus.FAILED, cause="superseded", detail=one.detail)
         else:
             moves.add(claim, one.target, cause=one.cause, detail=one.detail)

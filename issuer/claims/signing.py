@@ -14,10 +14,10 @@ from issuer.chain.signer import Signature, Signer, checked_sign, checked_sign_al
 from issuer.chain.transactions import Plan
 from issuer.claims import rules
 from issuer.claims.batches import Prepared, gas, lane_prefix
+from issuer.claims.plain import Queued
 from issuer.claims.queueing import SALT
 from issuer.claims.rules import Word
 from issuer.claims.settle import ISSUE
-from issuer.claims.store import Queued
 from issuer.secrets import KeyRing
 
 log = structlog.get_logger(__name__)

@@ -4,11 +4,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import aliased, load_only
-from sqlalchemy.sql.base import ExecutableOption
+from sqlalchemy.orm import aliased
 
 from issuer import bulk, history
 from issuer.bulk import among
@@ -16,41 +14,10 @@ from issuer.cases.sealing import Sealed
 from issuer.cases.tables import Case, Decision
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
+from issuer.claims.plain import Carried, Key, Keyed, Queued, key_of
 from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, RENEWABLE, ClaimStatus
 from issuer.claims.tables import Claim
 from issuer.db import for_update
-
-Key = tuple[str, str, int]  # identity, topic, chain id
-
-
-class Queued(msgspec.Struct, frozen=True):
-    """A claim as it is signed: the columns that matter then, as plain data, for thousands of them."""
-
-    id: str
-    case_id: str
-    decision_id: str
-    wallet: str
-    identity: str
-    topic: str
-    chain_id: int
-    foreign: bool
-    form: str
-    onchain_id: str
-    status: ClaimStatus
-    validity_seconds: int
-    salt: str
-    epoch: int | None
-    word: str | None
-    signature: str | None
-    created_at: datetime
-
-
-# Read by the thousand, without the columns that nobody asks for; asking for one of them is an error.
-_SETTLED_BY = load_only(
-    Claim.case_id, Claim.identity, Claim.topic, Claim.chain_id, Claim.onchain_id, Claim.status, Claim.epoch,
-    Claim.failures, Claim.tx_hash, Claim.block_number, Claim.revoked_tx_hash, Claim.next_try_at, Claim.created_at,
-    Claim.updated_at, raiseload=True,
-)  # fmt: skip
 
 
 async def link_all(session: AsyncSession, links: Sequence[tuple[str, str]], purpose: str) -> None:
@@ -66,16 +33,18 @@ async def get(session: AsyncSession, claim_id: str, tenant_id: str = "default") 
     return await session.scalar(sa.select(Claim).where(Claim.id == claim_id, Claim.tenant_id == tenant_id))
 
 
-async def locked(session: AsyncSession, claim_ids: Collection[str], *options: ExecutableOption) -> list[Claim]:
+async def locked(session: AsyncSession, claim_ids: Collection[str]) -> list[Claim]:
     """The rows, locked in one order for all callers, so that two transactions cannot wait for each other."""
-    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id).options(*options)
+    statement = sa.select(Claim).where(among(Claim.id, claim_ids)).order_by(Claim.id)
     rows = await session.scalars(for_update(statement, session).execution_options(populate_existing=True))
     return list(rows)
 
 
-async def locked_to_settle(session: AsyncSession, claim_ids: Collection[str]) -> dict[str, Claim]:
-    """By id, the rows as `locked` has them, but only what the fate of a transaction is judged by or changes."""
-    return {claim.id: claim for claim in await locked(session, claim_ids, _SETTLED_BY)}
+async def locked_to_settle(session: AsyncSession, claim_ids: Collection[str]) -> dict[str, Carried]:
+    """By id, locked in the order of `locked`. What is changed of them is written by a `Moves` that knows them."""
+    statement = sa.select(*bulk.columns(Claim, Carried)).where(among(Claim.id, claim_ids)).order_by(Claim.id)
+    rows = await session.execute(for_update(statement, session))
+    return {claim.id: claim for claim in (Carried(*row) for row in rows)}
 
 
 async def lock_unchanged(session: AsyncSession, claims: Iterable[Queued]) -> bool:
@@ -141,37 +110,38 @@ async def offered(session: AsyncSession, chain_id: int, *, limit: int) -> list[C
     return list(await session.scalars(statement))
 
 
-def key_of(claim: Claim | Queued) -> Key:
-    """Of the claims with one key, one at most waits, one is on its way and one stands."""
-    return claim.identity, claim.topic, claim.chain_id
-
-
-async def alive_for(session: AsyncSession, claims: Iterable[Claim | Queued]) -> list[Claim]:
+async def alive_for(session: AsyncSession, claims: Iterable[Keyed]) -> list[Claim]:
     """Claims on the identities and topics of `claims` that stand or are on their way, or may still be on chain."""
-    return await _of_keys(session, claims, IN_FORCE)
+    wanted = {key_of(claim) for claim in claims}
+    statement = sa.select(Claim).where(*_of_keys(wanted, IN_FORCE)).order_by(Claim.id)
+    return [claim for claim in await session.scalars(for_update(statement, session)) if key_of(claim) in wanted]
 
 
-async def standing_for(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
-    """The claims that stand on the identities and topics of `claims`."""
-    return await _of_keys(session, claims, {ClaimStatus.CONFIRMED})
-
-
-async def waiting_beside(session: AsyncSession, claims: Iterable[Claim]) -> list[Claim]:
-    """The claims that wait to be signed on the identities and topics of `claims`."""
-    return await _of_keys(session, claims, {ClaimStatus.QUEUED})
-
-
-async def _of_keys(
-    session: AsyncSession, claims: Iterable[Claim | Queued], statuses: Collection[ClaimStatus]
-) -> list[Claim]:
+async def standing_for(session: AsyncSession, claims: Iterable[Keyed]) -> list[Carried]:
+    """The claims that stand on the identities and topics of `claims`, as `locked_to_settle` has them."""
     wanted = {key_of(claim) for claim in claims}
     if not wanted:
         return []
-    # By identity alone, which has an index; tuples would make SQLite read the whole table.
-    identities = {identity for identity, _, _ in wanted}
-    statement = sa.select(Claim).where(among(Claim.identity, identities), Claim.status.in_(statuses)).order_by(Claim.id)
-    found = await session.scalars(for_update(statement, session))
+    standing = _of_keys(wanted, {ClaimStatus.CONFIRMED})
+    statement = sa.select(*bulk.columns(Claim, Carried)).where(*standing).order_by(Claim.id)
+    found = (Carried(*row) for row in await session.execute(for_update(statement, session)))
     return [claim for claim in found if key_of(claim) in wanted]
+
+
+async def waiting_beside(session: AsyncSession, claims: Iterable[Keyed]) -> set[Key]:
+    """Those keys of `claims` for which one waits to be signed."""
+    wanted = {key_of(claim) for claim in claims}
+    if not wanted:
+        return set()
+    waits = _of_keys(wanted, {ClaimStatus.QUEUED})
+    statement = sa.select(Claim.identity, Claim.topic, Claim.chain_id).where(*waits).order_by(Claim.id)
+    found = await session.execute(for_update(statement, session))
+    return wanted & {(identity, topic, chain_id) for identity, topic, chain_id in found}
+
+
+def _of_keys(keys: Iterable[Key], statuses: Collection[ClaimStatus]) -> tuple[sa.ColumnElement[bool], ...]:
+    """By identity alone, which has an index; tuples would make SQLite read the whole table."""
+    return among(Claim.identity, {identity for identity, _, _ in keys}), Claim.status.in_(statuses)
 
 
 async def standing_with_case(

@@ -11,16 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from issuer.claims import store
 from issuer.claims.moving import Moves, move
+from issuer.claims.plain import Carried, Key, key_of
 from issuer.claims.rules import ClaimStatus, on_reversal
 from issuer.claims.tables import Claim
 
 Detail = dict[str, object]
 
 
-async def confirm(session: AsyncSession, claims: Sequence[tuple[Claim, Detail]], moves: Moves, *, cause: str) -> None:
+async def confirm(session: AsyncSession, claims: Sequence[tuple[Carried, Detail]], moves: Moves, *, cause: str) -> None:
     """These stand now, each with its history's detail; what stood in their places is superseded."""
-    with session.no_autoflush:  # what the caller changed is written once, with its last move
-        standing = await store.standing_for(session, [claim for claim, _ in claims])
+    standing = moves.know(await store.standing_for(session, [claim for claim, _ in claims]))
     for older in standing:
         moves.add(older, ClaimStatus.SUPERSEDED, cause="superseded")
     if standing:
@@ -37,13 +37,13 @@ async def take_back(
     What a newer approval of another case has followed, or is following, is its affair and is not revoked under it.
     What an older approval left standing dies with them: on chain nothing of the key survives a revocation.
     """
-    others: dict[store.Key, list[Claim]] = {}
+    others: dict[Key, list[Claim]] = {}
     mine = {claim.id for claim in claims}
     for other in await store.alive_for(session, claims):
         if other.id not in mine and other.case_id not in {claim.case_id for claim in claims}:
-            others.setdefault(store.key_of(other), []).append(other)
+            others.setdefault(key_of(other), []).append(other)
     for claim in claims:
-        rivals = others.get(store.key_of(claim), [])
+        rivals = others.get(key_of(claim), [])
         followed = any(rival.decision_id > claim.decision_id for rival in rivals)
         target = on_reversal(ClaimStatus(claim.status), ever_signed=claim.word is not None, followed=followed)
         if target is None:

@@ -10,8 +10,8 @@ from issuer.bulk import among, columns
 from issuer.cases.sealing import Backing
 from issuer.cases.tables import Case
 from issuer.chain.rules import ALL, Share
+from issuer.claims.plain import Key, Queued, key_of
 from issuer.claims.rules import IN_FORCE, ClaimStatus
-from issuer.claims.store import Key, Queued, key_of
 from issuer.claims.tables import Claim
 from issuer.reconcile import store as findings
 
