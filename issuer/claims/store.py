@@ -15,8 +15,8 @@ from issuer.cases.tables import Case, Decision
 from issuer.chain.tables import TransactionClaim
 from issuer.claims import rules
 from issuer.claims.plain import Carried, Key, Keyed, Queued, key_of
-from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, RENEWABLE, ClaimStatus
-from issuer.claims.tables import Claim
+from issuer.claims.rules import IN_FORCE, ON_ITS_WAY, ClaimStatus
+from issuer.claims.tables import IS_RENEWABLE, Claim
 from issuer.db import for_update
 
 
@@ -236,7 +236,7 @@ async def due_for_renewal(session: AsyncSession, chain_id: int, *, now: datetime
         .join(Case, Case.id == Claim.case_id)
         .where(
             Claim.chain_id == chain_id,
-            Claim.status.in_(RENEWABLE),
+            IS_RENEWABLE,
             Claim.renew_at <= now,
             Case.backs_claims,
             ~is_followed(),

@@ -1,5 +1,6 @@
 """Claims. What is on chain stands here too, with the sealed opening of its commitment."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -7,12 +8,20 @@ from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import Mapped, mapped_column
 
 from issuer.chain.rules import shard
-from issuer.claims.rules import ON_ITS_WAY, ClaimStatus
+from issuer.claims.rules import ON_ITS_WAY, RENEWABLE, ClaimStatus
 from issuer.db import Base
 
+
+def _status_in(statuses: Collection[ClaimStatus]) -> sa.TextClause:
+    return sa.text("status IN (" + ", ".join(f"'{status.value}'" for status in sorted(statuses)) + ")")
+
+
 _WAITING = sa.text("status = 'queued'")
-_ON_ITS_WAY = sa.text("status IN (" + ", ".join(f"'{status.value}'" for status in sorted(ON_ITS_WAY)) + ")")
+_ON_ITS_WAY = _status_in(ON_ITS_WAY)
 _STANDING = sa.text("status = 'confirmed'")
+_RENEWABLE = _status_in(RENEWABLE)
+# As the index says it, so that the index is used.
+IS_RENEWABLE = sa.text(f"claims.{_RENEWABLE.text}")
 
 
 def _shard(context: DefaultExecutionContext) -> int:
@@ -46,7 +55,9 @@ class Claim(Base):
             "uq_claims_standing", "identity", "topic", "chain_id", unique=True,
             sqlite_where=_STANDING, postgresql_where=_STANDING,
         ),
-        sa.Index("ix_claims_renewal", "chain_id", "renew_at"),
+        sa.Index(
+            "ix_claims_renewal", "chain_id", "renew_at", sqlite_where=_RENEWABLE, postgresql_where=_RENEWABLE,
+        ),
         sa.Index("ix_claims_work", "chain_id", "status", "id"),
         sa.Index("ix_claims_identity", "identity", "topic", "chain_id"),
         sa.Index("ix_claims_wallet", "tenant_id", "wallet"),

@@ -38,6 +38,17 @@ async def test_a_difference_would_be_seen(db: Database) -> None:
         assert [difference[0] for difference in await connection.run_sync(_differences)] == ["add_index"]
 
 
+async def test_postgresql_packs_the_bytes_of_transactions_with_lz4(db: Database) -> None:
+    if db.is_sqlite:
+        pytest.skip("SQLite packs nothing")
+    packed = sa.text("""
+        SELECT attrelid::regclass::text, attname FROM pg_attribute
+        WHERE attcompression = 'l' AND attrelid IN ('transactions'::regclass, 'attempts'::regclass)""")
+    async with db.engine.connect() as connection:
+        found = {(table, column) for table, column in await connection.execute(packed)}
+    assert found == {("transactions", "calldata"), ("attempts", "raw")}
+
+
 def test_the_newest_version_by_name_is_the_last_that_alembic_would_run() -> None:
     assert ScriptDirectory.from_config(alembic_config()).get_heads() == [newest_version()]
 

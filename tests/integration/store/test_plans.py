@@ -69,6 +69,7 @@ NOW = datetime.now(UTC)
 QUESTIONS: dict[str, Ask] = {
     "ready": lambda session, *_: waiting.ready(session, CHAIN_ID, now=NOW, limit=512),
     "ready_beside": lambda session, *_: waiting.ready(session, CHAIN_ID, now=NOW, limit=512, without=["clm_1"] * 512),
+    "due_for_renewal": lambda session, *_: store.due_for_renewal(session, CHAIN_ID, now=NOW, limit=200),
     "to_revoke": lambda session, *_: store.to_revoke(session, CHAIN_ID, now=NOW, limit=200),
     "locked": lambda session, claims, *_: store.locked(session, [claim.id for claim in claims]),
     "locked_to_settle": lambda session, claims, *_: store.locked_to_settle(session, [claim.id for claim in claims]),
@@ -112,6 +113,15 @@ async def test_no_step_reads_a_large_table_from_end_to_end(full: Database) -> No
             if lines:
                 found[name] = lines
     assert found == {}
+
+
+async def test_renewals_are_found_by_an_index_of_those_that_can_be_renewed(full: Database) -> None:
+    asked = Asked()
+    asked.listen(full)
+    async with full.read() as session:
+        await QUESTIONS["due_for_renewal"](session, [], "", "")
+    lines = [line for statement, parameters in asked for line in await _plan(full, statement, parameters)]
+    assert any("ix_claims_renewal" in line for line in lines), lines
 
 
 async def test_a_scan_would_be_seen(full: Database) -> None:
