@@ -1,7 +1,8 @@
 """What can leave together in one transaction, in which form, and when."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from functools import cache
 
 import msgspec
@@ -40,23 +41,34 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def leaving(
-    claims: Sequence[Queued], *, most: int, waited: float | None, block_seconds: float, more: bool = False
+    claims: Sequence[Queued],
+    *,
+    most: int,
+    now: datetime,
+    newest_at: datetime | None,
+    block: timedelta,
+    more: bool = False,
 ) -> list[list[Queued]]:
     """What of these claims (oldest first) leaves now, each list in a transaction of at most `most`.
 
-    Full batches leave at once, and so does whatever there is on an idle lane. The rest gathers behind what is unmined
-    until a block's time has passed: `waited` seconds since the newest was made, None if there is nothing unmined.
-    `more` is waiting behind these claims: then an idle lane too begins with what is full, if anything is.
+    Full batches leave at once. The rest of a kind waits for company for `block` at most: since its oldest was queued,
+    or since the newest unmined transaction was made; for none at all if there is no such one (`newest_at` is None).
+    But if `more` is waiting behind these claims, the rest behind full ones goes with the next of its kind.
     """
     full: list[list[Queued]] = []
-    partial: list[list[Queued]] = []
+    rests: list[list[Queued]] = []
     for (kind, _), same in _kinds(claims).items():
         size = min(most, capacity(kind))
-        for start in range(0, len(same), size):
-            batch = same[start : start + size]
-            (full if len(batch) == size else partial).append(batch)
-    gather = (waited is not None and waited < block_seconds) or (more and full)
-    return full if gather else full + partial
+        whole = len(same) // size * size
+        full += [same[start : start + size] for start in range(0, whole, size)]
+        rest = same[whole:]
+        if rest and not (more and whole) and (newest_at is None or now - min(newest_at, _oldest(rest)) >= block):
+            rests.append(rest)
+    return full + rests
+
+
+def _oldest(claims: Iterable[Queued]) -> datetime:
+    return min(claim.created_at for claim in claims)
 
 
 def next_wave(wave: int, took: float) -> int:

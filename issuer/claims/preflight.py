@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
 import msgspec
@@ -169,9 +169,10 @@ class Preflight:
         )
 
     def _leaving(self, claims: Sequence[Queued], in_flight: InFlight, *, more: bool) -> list[list[Queued]]:
-        waited = None if in_flight.newest_at is None else (self._clock() - in_flight.newest_at).total_seconds()
-        block_seconds = self._lane.profile.block_seconds
-        return leaving(claims, most=self._batch_size, waited=waited, block_seconds=block_seconds, more=more)
+        block = timedelta(seconds=self._lane.profile.block_seconds)
+        return leaving(
+            claims, most=self._batch_size, now=self._clock(), newest_at=in_flight.newest_at, block=block, more=more
+        )
 
     async def _prepared(
         self, batches: list[list[Queued]], cases: Mapping[str, Backing], ends: Mapping[str, datetime], *, more: bool

@@ -1,5 +1,7 @@
 """What leaves together, and when."""
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +22,7 @@ from issuer.claims.batches import (
 from issuer.claims.rules import HOSTED, SIGNED
 from tests import factories
 
-BLOCK = 12.0
+BLOCK = timedelta(seconds=12)
 
 
 def claims(count: int, kind: str = SIGNED, topic: str = "7"):
@@ -36,23 +38,42 @@ def sizes(batches):
     return [len(batch) for batch in batches]
 
 
+def leave(rows, *, most=10, since=None, queued=0.0, more=False):
+    """`since`: seconds since the newest unmined transaction was made; `queued`: how long these have waited."""
+    now = factories.NOW + timedelta(seconds=queued)  # which all of them were queued at
+    newest_at = None if since is None else now - timedelta(seconds=since)
+    return sizes(leaving(rows, most=most, now=now, newest_at=newest_at, block=BLOCK, more=more))
+
+
 def test_a_lone_claim_leaves_at_once_on_an_idle_lane():
-    assert sizes(leaving(claims(1), most=10, waited=None, block_seconds=BLOCK)) == [1]
+    assert leave(claims(1)) == [1]
 
 
 def test_behind_an_unmined_one_it_waits_for_a_block_and_no_longer():
-    assert leaving(claims(1), most=10, waited=BLOCK - 0.1, block_seconds=BLOCK) == []
-    assert sizes(leaving(claims(1), most=10, waited=BLOCK, block_seconds=BLOCK)) == [1]
+    assert leave(claims(1), since=11.9) == []
+    assert leave(claims(1), since=12.0) == [1]
+
+
+def test_one_that_has_waited_for_a_block_leaves_however_new_what_left_before_it_is():
+    assert leave(claims(1), since=0.0, queued=11.9) == []
+    assert leave(claims(1), since=0.0, queued=12.0) == [1]
 
 
 def test_full_ones_leave_at_once_whatever_is_unmined():
-    assert sizes(leaving(claims(25), most=10, waited=0.0, block_seconds=BLOCK)) == [10, 10]
+    assert leave(claims(25), since=0.0) == [10, 10]
 
 
 def test_on_an_idle_lane_the_rest_leaves_too_unless_more_is_waiting():
-    assert sizes(leaving(claims(25), most=10, waited=None, block_seconds=BLOCK)) == [10, 10, 5]
-    assert sizes(leaving(claims(25), most=10, waited=None, block_seconds=BLOCK, more=True)) == [10, 10]
-    assert sizes(leaving(claims(5), most=10, waited=None, block_seconds=BLOCK, more=True)) == [5]
+    assert leave(claims(25)) == [10, 10, 5]
+    assert leave(claims(25), more=True) == [10, 10]
+    assert leave(claims(25), more=True, since=0.0, queued=99.0) == [10, 10]
+    assert leave(claims(5), more=True) == [5]
+
+
+def test_a_flood_of_one_kind_keeps_no_other_from_leaving():
+    flood = claims(25, HOSTED) + claims(1, HOSTED, topic="8")
+    assert leave(flood, more=True, since=0.0, queued=11.9) == [10, 10]
+    assert leave(flood, more=True, since=0.0, queued=12.0) == [10, 10, 1]
 
 
 @settings(deadline=None)  # the first one works out how much fits
@@ -62,7 +83,7 @@ def test_on_an_idle_lane_the_rest_leaves_too_unless_more_is_waiting():
 )
 def test_every_claim_leaves_once_in_order_and_with_its_own_kind(kinds, most):
     rows = [of_kind(f"clm_{number:04}", kind, topic) for number, (kind, topic) in enumerate(kinds)]
-    batches = leaving(rows, most=most, waited=None, block_seconds=BLOCK)
+    batches = leaving(rows, most=most, now=factories.NOW, newest_at=None, block=BLOCK)
     assert sorted(row.id for batch in batches for row in batch) == [row.id for row in rows]
     for batch in batches:
         assert len({(kind_of(row), row.topic if row.form == HOSTED else "") for row in batch}) == 1
