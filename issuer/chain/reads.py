@@ -54,6 +54,10 @@ class Reads(ABC):
         (found,) = await self.read([_block(number)])
         return found  # type: ignore[no-any-return]
 
+    async def block_hashes(self, numbers: Sequence[int]) -> list[str | None]:
+        """`block_hash` of each, in order, in one request."""
+        return await self.read([_block(number) for number in numbers])
+
     async def nonce(self, address: str, *, pending: bool = False) -> int:
         """The next nonce by the newest block or, `pending`, by what the node also holds in its pool."""
         tag = "pending" if pending else "latest"

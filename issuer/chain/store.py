@@ -120,25 +120,33 @@ async def in_flight(session: AsyncSession, lane_id: str) -> InFlight:
 
 
 class Open(msgspec.Struct, frozen=True, kw_only=True):
-    """A transaction that is not final, with the hashes of all its attempts: any may be mined (invariant I7)."""
+    """A transaction that is not final, with the hashes of all its attempts: any may be mined (invariant I7).
+
+    The block is the one that holds it by all that is known here.
+    """
 
     id: str
     status: TxStatus
+    block_number: int | None
+    block_hash: str | None
     hashes: list[str]
 
 
 async def open_transactions(session: AsyncSession, chain_id: int) -> list[Open]:
     """Those of a chain, lowest nonce first, without what they carry."""
     statement = (
-        sa.select(Transaction.id, Transaction.status, Attempt.hash)
+        sa.select(Transaction.id, Transaction.status, Transaction.block_number, Transaction.block_hash, Attempt.hash)
         .join(Attempt, Attempt.transaction_id == Transaction.id)
         .where(Transaction.chain_id == chain_id, Transaction.status.in_(OPEN))
         .order_by(Transaction.nonce, Attempt.id)
     )
     found: dict[str, Open] = {}
-    for transaction_id, status, attempt_hash in await session.execute(statement):
-        known = found.setdefault(transaction_id, Open(id=transaction_id, status=TxStatus(status), hashes=[]))
-        known.hashes.append(attempt_hash)
+    for transaction_id, status, number, block_hash, attempt_hash in await session.execute(statement):
+        if transaction_id not in found:
+            found[transaction_id] = Open(
+                id=transaction_id, status=TxStatus(status), block_number=number, block_hash=block_hash, hashes=[]
+            )
+        found[transaction_id].hashes.append(attempt_hash)
     return list(found.values())
 
 

@@ -1,6 +1,8 @@
 """Watch our transactions on one chain: mined, final at depth, or taken back by a reorg. Mined is never final."""
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -56,6 +58,31 @@ class Sighting(msgspec.Struct, frozen=True):
     canonical: bool
 
 
+class _Look(msgspec.Struct):
+    """One look at the chain, all by one node: its head, and the number of the newest block that stays."""
+
+    node: Reads
+    head: Head
+    last_final: int
+    blocks: dict[int, str | None] = {}  # the hashes that were asked for
+
+    async def know(self, numbers: Iterable[int]) -> None:
+        """Ask for the hashes of these blocks, if they are not known yet."""
+        unknown = sorted(set(numbers) - self.blocks.keys())
+        if unknown:
+            self.blocks |= zip(unknown, await self.node.block_hashes(unknown), strict=True)
+
+    def may_tell(self, one: Open) -> bool:
+        """Is anything to be found out? Not of one whose block is still the same and not final yet."""
+        if one.status != TxStatus.MINED or one.block_number is None:
+            return True
+        return one.block_number <= self.last_final or self.blocks[one.block_number] != one.block_hash
+
+    def is_later(self, sighting: Sighting) -> bool:
+        """It is in a block that came after the head: whether that one is final is the next look's to say."""
+        return sighting.receipt is not None and sighting.receipt.block_number > self.head.number
+
+
 class Watcher:
     def __init__(
         self,
@@ -105,25 +132,43 @@ class Watcher:
         if known is not None and await self._is_behind(node, head, known):
             return len(watched)
         await self._note(head)
-        last_final = await self._last_final(node, head)
-        blocks: dict[int, str | None] = {}
+        look = _Look(node, head, await self._last_final(node, head))
+        await look.know(one.block_number for one in watched if one.block_number is not None)
         done = 0
-        for start in range(0, len(watched), JUDGED_TOGETHER):  # the receipts of all at once would fill the memory
-            several = watched[start : start + JUDGED_TOGETHER]
-            done += await self._look_at(several, await self._sight(node, several, blocks), head, last_final)
+        async with aclosing(self._sightings(look, [one for one in watched if look.may_tell(one)])) as sighted:
+            async for several, sightings in sighted:
+                later = {one.id for one in several if look.is_later(sightings[one.id])}
+                done += await self._look_at([one for one in several if one.id not in later], sightings, look)
+                if later:
+                    return len(watched) - done  # and the next look begins at once, with a newer head
         self._seen, self._again_at = head.hash, self._clock() + timedelta(seconds=self._profile.block_seconds)
         return len(watched) - done
 
-    async def _look_at(
-        self, watched: Sequence[Open], sightings: Mapping[str, Sighting], head: Head, last_final: int
-    ) -> int:
+    async def _sightings(
+        self, look: _Look, watched: Sequence[Open]
+    ) -> AsyncGenerator[tuple[Sequence[Open], dict[str, Sighting]]]:
+        """Some at a time, for the receipts of all at once would fill the memory; the next are asked for meanwhile."""
+        lists = [watched[start : start + JUDGED_TOGETHER] for start in range(0, len(watched), JUDGED_TOGETHER)]
+        asking: asyncio.Task[dict[str, Sighting]] | None = None
+        try:
+            for place, several in enumerate(lists):
+                sightings = await (asking or self._sight(look, several))
+                behind = lists[place + 1 : place + 2]
+                asking = asyncio.create_task(self._sight(look, behind[0])) if behind else None
+                yield several, sightings
+        finally:
+            if asking is not None:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)  # what it met is nobody's news any more
+
+    async def _look_at(self, watched: Sequence[Open], sightings: Mapping[str, Sighting], look: _Look) -> int:
         """Move those of which something was sighted. Returns how many are final now."""
         touched = [one.id for one in watched if sightings[one.id].receipt or one.status == TxStatus.MINED]
         if not touched:
             return 0
         crashpoint.reached("receipt.seen")
         async with self._db.write() as session:
-            done = await self._judge(session, touched, sightings, head, last_final)
+            done = await self._judge(session, touched, sightings, look)
             crashpoint.reached("receipt.before_commit")
         crashpoint.reached("receipt.committed")
         return done
@@ -168,30 +213,20 @@ class Watcher:
             return (await node.finalized()).number
         return head.number - self._profile.depth + 1
 
-    async def _sight(self, node: Reads, watched: Sequence[Open], blocks: dict[int, str | None]) -> dict[str, Sighting]:
-        """Receipts are looked for under every attempt's hash: the old one may be the one that was mined.
-
-        `blocks`: the hashes that this look has asked for; more are added.
-        """
+    async def _sight(self, look: _Look, watched: Sequence[Open]) -> dict[str, Sighting]:
+        """Receipts are looked for under every attempt's hash: the old one may be the one that was mined."""
         hashes = [attempt_hash for one in watched for attempt_hash in one.hashes]
-        found = {receipt.tx_hash: receipt for receipt in await node.receipts(hashes) if receipt is not None}
-        for receipt in found.values():
-            if receipt.block_number not in blocks:
-                blocks[receipt.block_number] = await node.block_hash(receipt.block_number)
+        found = {receipt.tx_hash: receipt for receipt in await look.node.receipts(hashes) if receipt is not None}
+        await look.know(receipt.block_number for receipt in found.values())
         sightings = {}
         for one in watched:
             seen = next((found[attempt_hash] for attempt_hash in one.hashes if attempt_hash in found), None)
-            canonical = seen is not None and blocks[seen.block_number] == seen.block_hash
+            canonical = seen is not None and look.blocks[seen.block_number] == seen.block_hash
             sightings[one.id] = Sighting(seen, canonical)
         return sightings
 
     async def _judge(
-        self,
-        session: AsyncSession,
-        transaction_ids: Sequence[str],
-        sightings: Mapping[str, Sighting],
-        head: Head,
-        last_final: int,
+        self, session: AsyncSession, transaction_ids: Sequence[str], sightings: Mapping[str, Sighting], look: _Look
     ) -> int:
         """Move transactions by what was sighted. Returns how many are final now."""
         at = self._clock()
@@ -200,24 +235,24 @@ class Watcher:
         fates = []
         for transaction in await store.locked(session, transaction_ids):
             if transaction.status in OPEN:
-                fates.append(self._fate(transaction, sightings[transaction.id], head, last_final, at))
+                fates.append(self._fate(transaction, sightings[transaction.id], look, at))
         await self._settlement.settle(session, fates, at)
         return len(transaction_ids) - sum(not fate.final for fate in fates)
 
-    def _fate(self, transaction: Transaction, sighting: Sighting, head: Head, last_final: int, at: datetime) -> Fate:
+    def _fate(self, transaction: Transaction, sighting: Sighting, look: _Look, at: datetime) -> Fate:
         receipt = sighting.receipt if sighting.canonical else None
         gone = receipt is None or receipt.block_hash != transaction.block_hash
         unmined = transaction.status == TxStatus.MINED and gone
         if unmined:
             assert transaction.block_number is not None  # a mined one has it
             metrics.REORGS.labels(self._chain_id).inc()
-            metrics.REORG_DEPTH.labels(self._chain_id).observe(head.number - transaction.block_number + 1)
+            metrics.REORG_DEPTH.labels(self._chain_id).observe(look.head.number - transaction.block_number + 1)
             self._move(transaction, TxStatus.SIGNED, at, None)
             log.warning("transaction_unmined", chain_id=self._chain_id, nonce=transaction.nonce)
         mined = receipt is not None and transaction.status == TxStatus.SIGNED
         if mined:
             self._move(transaction, TxStatus.MINED, at, receipt)
-        final = receipt is not None and receipt.block_number <= last_final
+        final = receipt is not None and receipt.block_number <= look.last_final
         if final:
             self._move(transaction, TxStatus.FINAL, at, receipt)
             metrics.FINALIZED.labels(self._chain_id, "success" if transaction.succeeded else "reverted").inc()
