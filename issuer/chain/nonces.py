@@ -118,7 +118,7 @@ class Nonces:
         passed = look.passed
         if not passed:
             return []
-        found = {receipt.tx_hash for receipt in await look.node.receipts(look.hashes(passed)) if receipt is not None}
+        found = await look.node.mined(look.hashes(passed))
         return [one for one in passed if not found.intersection(look.hashes([one]))]
 
     async def _is_final(self, look: Look, block: Head) -> bool:
@@ -156,10 +156,15 @@ class Nonces:
             if row.status == TxStatus.FINAL:
                 metrics.FINAL_TAKEN_BACK.labels(self._lane.chain_id).inc()
                 log.error("final_block_taken_back", chain_id=self._lane.chain_id, nonce=nonce)
-            return _mined_form(row, attempts[row.id])
+            return await self._raw(_mined_form(row, attempts[row.id]))
         if row is not None and attempts[row.id][-1].noop:
-            return attempts[row.id][-1].raw
+            return await self._raw(attempts[row.id][-1])
         return await self._noop(look, nonce, row)
+
+    async def _raw(self, attempt: Attempt) -> bytes:
+        async with self._lane.db.read() as session:
+            (raw,) = await store.raw(session, [attempt])
+            return raw
 
     async def _noop(self, look: Look, nonce: int, row: Transaction | None) -> bytes:
         """For a nonce that was a stranger's, or that a restored database does not know."""
@@ -184,6 +189,6 @@ class Nonces:
         return signed.raw
 
 
-def _mined_form(transaction: Transaction, attempts: list[Attempt]) -> bytes:
+def _mined_form(transaction: Transaction, attempts: list[Attempt]) -> Attempt:
     """What was mined once is what is wanted again; else the newest."""
-    return next((one.raw for one in attempts if one.hash == transaction.mined_hash), attempts[-1].raw)
+    return next((one for one in attempts if one.hash == transaction.mined_hash), attempts[-1])

@@ -115,6 +115,15 @@ class Reads(ABC):
             found += await self.read([_receipt(tx_hash) for tx_hash in hashes[start : start + RECEIPTS_TOGETHER]])
         return found
 
+    async def mined(self, hashes: Sequence[str]) -> set[str]:
+        """Those that are in a block, for who need not know what happened there: a receipt has a hundred logs."""
+        found: set[str] = set()
+        for start in range(0, len(hashes), RECEIPTS_TOGETHER):
+            several = hashes[start : start + RECEIPTS_TOGETHER]
+            answers = await self.read([_is_mined(tx_hash) for tx_hash in several])
+            found |= {tx_hash for tx_hash, is_mined in zip(several, answers, strict=True) if is_mined}
+        return found
+
     async def receipts_at(self, number: int, hashes: Sequence[str]) -> tuple[str | None, list[Receipt | None]]:
         """The hash of a block and receipts, of one node: one that shows the block knows what is below it."""
         block_hash, *found = await self.read([_block(number), *map(_receipt, hashes)])
@@ -155,6 +164,10 @@ def _block(number: int) -> Question:
 
 def _receipt(tx_hash: str) -> Question:
     return _question(lambda raw: wire.receipt(raw, tx_hash), "eth_getTransactionReceipt", tx_hash)
+
+
+def _is_mined(tx_hash: str) -> Question:
+    return _question(lambda raw: wire.is_mined(raw, tx_hash), "eth_getTransactionByHash", tx_hash)
 
 
 def _call(call: Call) -> Question:

@@ -69,12 +69,17 @@ async def take_nonces(session: AsyncSession, lease: Lease, nonce: int, count: in
         raise LaneLost("the lane's lease, nonce or pause changed; nothing was sent")
 
 
+_LIGHT = defer(Transaction.calldata, raiseload=True)  # by the hundred; asking for it is an error
+_LIGHT_ATTEMPT = defer(Attempt.raw, raiseload=True)
+
+
 async def transactions(session: AsyncSession, lane_id: str, *statuses: TxStatus) -> list[Transaction]:
-    """Lowest nonce first."""
+    """The rows but for their calldata, lowest nonce first."""
     statement = (
         sa.select(Transaction)
         .where(Transaction.lane_id == lane_id, Transaction.status.in_(statuses))
         .order_by(Transaction.nonce)
+        .options(_LIGHT)
     )
     return list(await session.scalars(statement))
 
@@ -153,22 +158,39 @@ async def open_transactions(session: AsyncSession, chain_id: int) -> list[Open]:
 async def locked(session: AsyncSession, transaction_ids: Sequence[str]) -> list[Transaction]:
     """The rows but for their calldata, locked, lowest nonce first."""
     statement = sa.select(Transaction).where(among(Transaction.id, transaction_ids)).order_by(Transaction.nonce)
-    light = statement.options(defer(Transaction.calldata, raiseload=True))
-    return list(await session.scalars(for_update(light, session).execution_options(populate_existing=True)))
+    light = for_update(statement.options(_LIGHT), session)
+    return list(await session.scalars(light.execution_options(populate_existing=True)))
 
 
 async def with_nonces(session: AsyncSession, lane_id: str, nonces: range) -> dict[int, Transaction]:
-    """Those that there are, whatever became of them."""
+    """Those that there are, whatever became of them, without their calldata."""
     where = (Transaction.lane_id == lane_id, Transaction.nonce >= nonces.start, Transaction.nonce < nonces.stop)
-    return {row.nonce: row for row in await session.scalars(sa.select(Transaction).where(*where))}
+    statement = sa.select(Transaction).where(*where).options(_LIGHT)
+    return {row.nonce: row for row in await session.scalars(statement)}
 
 
 async def attempts(session: AsyncSession, transaction_ids: Sequence[str]) -> dict[str, list[Attempt]]:
-    """All attempts of each transaction, oldest first: any of them may be the one that is mined (invariant I7)."""
+    """All attempts of each transaction, oldest first: any of them may be the one that is mined (invariant I7).
+
+    Without their bytes, which `raw` has.
+    """
     found: dict[str, list[Attempt]] = {transaction_id: [] for transaction_id in transaction_ids}
     statement = sa.select(Attempt).where(among(Attempt.transaction_id, transaction_ids)).order_by(Attempt.id)
-    for attempt in await session.scalars(statement):
+    for attempt in await session.scalars(statement.options(_LIGHT_ATTEMPT)):
         found[attempt.transaction_id].append(attempt)
+    return found
+
+
+async def raw(session: AsyncSession, attempts: Sequence[Attempt]) -> list[bytes]:
+    """What goes on the wire for each, in order."""
+    statement = sa.select(Attempt.id, Attempt.raw).where(among(Attempt.id, [attempt.id for attempt in attempts]))
+    found = {row.id: row.raw for row in await session.execute(statement)}
+    return [found[attempt.id] for attempt in attempts]
+
+
+async def calldata(session: AsyncSession, transaction_id: str) -> bytes:
+    found = await session.scalar(sa.select(Transaction.calldata).where(Transaction.id == transaction_id))
+    assert found is not None  # stored with it, and never deleted
     return found
 
 

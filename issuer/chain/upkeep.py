@@ -6,6 +6,7 @@ unchanged; a replacement is another attempt at the same nonce, and all attempts 
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
@@ -15,6 +16,7 @@ from issuer.chain import fees, leases, rules, store
 from issuer.chain.errors import SendResult
 from issuer.chain.fees import Fees
 from issuer.chain.lanes import LaneKeeper, Quote
+from issuer.chain.leases import Lease
 from issuer.chain.nonces import Look, Nonces
 from issuer.chain.rules import Hold, Purpose, TxStatus
 from issuer.chain.tables import Attempt, Chain, Transaction
@@ -34,12 +36,14 @@ class Upkeep:
         self._lane = lane
         self._nonces = Nonces(lane, settlement)
         self._due_at = 0.0
+        self._tended: Lease | None = None  # under which it last did
         self._refused: Counter[str] = Counter()
 
     async def tend(self, *, now: bool = False) -> None:
         """Look after the lane if it is time, if a node's answer asks for it, or `now`."""
         time = asyncio.get_running_loop().time()
-        if not (now or self._lane.restless or time >= self._due_at):
+        lease, urgent = self._lane.lease(), now or self._lane.restless
+        if not (urgent or time >= self._due_at):
             return
         self._lane.restless = False
         self._due_at = time + self._lane.profile.resend_seconds
@@ -56,9 +60,12 @@ class Upkeep:
         look = Look(lane=lane, unmined=unmined, attempts=attempts, node=node, nonce=nonce, head=head)
         await self._nonces.compare(look)
         behind = known is not None and head.number < (known.head_number or 0)
-        await self._push(look, [] if behind else await self._nonces.fill(look))
+        filling = [] if behind else await self._nonces.fill(look)
+        # Whether what another process signed was ever sent, or what this one did in another life, nobody knows.
+        await self._push(look, filling, everything=urgent or self._tended is not lease)
+        self._tended = lease
 
-    async def _push(self, look: Look, filling: list[bytes]) -> None:
+    async def _push(self, look: Look, filling: list[bytes], *, everything: bool) -> None:
         held: LaneHeld | None = None
         try:
             for transaction in look.waiting:
@@ -67,7 +74,7 @@ class Upkeep:
             await self._raise_lowest(look)
         except LaneHeld as error:
             held = error  # no new form of any can be signed; the stored ones need no key
-        await self._resend(look, filling)
+        await self._resend(look, filling, everything=everything)
         if held is not None:
             raise held
 
@@ -99,7 +106,7 @@ class Upkeep:
             reason = f"nonce {transaction.nonce} waits at the highest fee that is allowed ({profile.max_fee} wei)"
             await self._lane.hold(look.lane, Hold.FEE_CAP, reason)
             return
-        plan = noop(self._lane.sender, profile.noop_gas) if nothing else _plan(transaction)
+        plan = noop(self._lane.sender, profile.noop_gas) if nothing else await self._plan(transaction)
         if not await self._may_cost(look, transaction, plan.purpose, price, old, quote):
             return
         if look.lane.hold == Hold.FEE_CAP:
@@ -131,31 +138,40 @@ class Upkeep:
         log.warning("fee_not_raised", chain_id=self._lane.chain_id, lane=look.lane.id, reason=str(hold))
         return False
 
-    async def _resend(self, look: Look, filling: list[bytes]) -> None:
-        """Push everything, lowest nonce first. Bytes that no node will ever accept make room for a NOOP."""
-        raw = filling + [look.attempts[transaction.id][-1].raw for transaction in look.waiting]
+    async def _resend(self, look: Look, filling: list[bytes], *, everything: bool) -> None:
+        """Push what could have been mined by now, or `everything`, lowest nonce first.
+
+        Bytes that no node will ever accept make room for a NOOP.
+        """
+        sent_by = self._lane.clock() - timedelta(seconds=self._lane.profile.block_seconds)
+        newest = [look.attempts[transaction.id][-1] for transaction in look.waiting]
+        pushed = [attempt for attempt in newest if everything or attempt.signed_at <= sent_by]
+        async with self._lane.db.read() as session:
+            raw = filling + await store.raw(session, pushed)
         if not raw:
             return
-        outcomes = dict(zip(raw, await self._lane.send("rebroadcast", raw), strict=True))
-        for transaction in look.waiting[:1]:
-            newest = look.attempts[transaction.id][-1]
-            if outcomes[newest.raw].result is not SendResult.REFUSED or newest.noop:
-                self._refused.clear()
-                continue
-            self._refused[transaction.id] += 1
-            if self._refused[transaction.id] >= REFUSALS:
-                log.error("transaction_unusable", chain_id=self._lane.chain_id, nonce=transaction.nonce)
-                await self._replace(look, transaction, nothing=True)
+        outcomes = (await self._lane.send("rebroadcast", raw))[len(filling) :]
+        if not pushed or pushed[0] is not newest[0]:
+            return
+        lowest = look.waiting[0]
+        if outcomes[0].result is not SendResult.REFUSED or pushed[0].noop:
+            self._refused.clear()
+            return
+        self._refused[lowest.id] += 1
+        if self._refused[lowest.id] >= REFUSALS:
+            log.error("transaction_unusable", chain_id=self._lane.chain_id, nonce=lowest.nonce)
+            await self._replace(look, lowest, nothing=True)
+
+    async def _plan(self, transaction: Transaction) -> Plan:
+        async with self._lane.db.read() as session:
+            calldata = await store.calldata(session, transaction.id)
+        return Plan(
+            purpose=Purpose(transaction.purpose),
+            recipient=transaction.recipient,
+            calldata=calldata,
+            gas_limit=transaction.gas_limit,
+        )
 
 
 def _price(attempt: Attempt) -> Fees:
     return Fees(max_fee=attempt.max_fee_per_gas, tip=attempt.max_priority_fee_per_gas)
-
-
-def _plan(transaction: Transaction) -> Plan:
-    return Plan(
-        purpose=Purpose(transaction.purpose),
-        recipient=transaction.recipient,
-        calldata=transaction.calldata,
-        gas_limit=transaction.gas_limit,
-    )

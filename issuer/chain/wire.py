@@ -115,8 +115,9 @@ class _FeeHistory(msgspec.Struct, frozen=True):
     reward: tuple[tuple[Quantity, ...], ...] | None = None
 
 
-class _Transaction(msgspec.Struct, frozen=True):
+class _Transaction(msgspec.Struct, frozen=True, rename="camel"):
     hash: Hash
+    block_number: Quantity | None = None
 
 
 T = TypeVar("T")
@@ -162,10 +163,20 @@ def block_hash(raw: msgspec.Raw, number: int) -> str | None:
 
 
 def transaction_known(raw: msgspec.Raw, asked: str) -> bool:
+    return _transaction(raw, asked) is not None
+
+
+def is_mined(raw: msgspec.Raw, asked: str) -> bool:
+    found = _transaction(raw, asked)
+    return found is not None and found.block_number is not None
+
+
+def _transaction(raw: msgspec.Raw, asked: str) -> _Transaction | None:
+    """None: the node does not know it. Another than the one asked for is `Garbled`."""
     found = _decode_optional(raw, _Transaction)
     if found is not None and found.hash.lower() != asked.lower():
         raise Garbled
-    return found is not None
+    return found
 
 
 def receipt(raw: msgspec.Raw, asked: str) -> Receipt | None:

@@ -42,6 +42,7 @@ async def test_a_transaction_from_bytes_to_receipt(node):
     raw = await transfer(0)
     tx_hash = transaction_hash(raw)
     assert not await node.transaction_known(tx_hash)
+    assert await node.mined([tx_hash]) == set()
     assert [outcome.result for outcome in await node.send([raw])] == [SendResult.ACCEPTED]
     receipt = await mined(node, tx_hash)
     head = await node.head()
@@ -50,6 +51,7 @@ async def test_a_transaction_from_bytes_to_receipt(node):
     assert await node.block_hash(head.number) == head.hash
     assert await node.block_hash(head.number + 1) is None
     assert await node.transaction_known(tx_hash)
+    assert await node.mined(["0x" + "00" * 32, tx_hash]) == {tx_hash}
     assert (await node.nonce(SIGNER.address), await node.balance(POOR.address)) == (1, 1)
     assert await node.chain_id() == CHAIN_ID
     assert await node.genesis_hash() == await node.block_hash(0)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -307,3 +308,20 @@ async def test_every_lane_command_of_the_manual_does_what_it_says(engine: Engine
     (lane,) = await engine.rows(Lane)
     assert (transaction.wanted, lane.adopt_nonce, lane.paused_by) == (rules.CANCEL, True, None)
     await rpc(engine.url, "evm_mine")
+
+
+@pytest.mark.parametrize(("block_seconds", "again"), [(3600.0, 0), (0.0, 1)])
+async def test_what_could_not_be_mined_yet_is_not_sent_again_but_once_by_whoever_takes_the_lane(
+    engine: Engine, wire: RpcProxy, block_seconds: float, again: int
+) -> None:
+    engine.restart(msgspec.structs.replace(engine.profile, resend_seconds=0.0, block_seconds=block_seconds))
+    await rpc(engine.url, "evm_setAutomine", False)
+    await approved(engine)
+    await engine.pump()
+    sent = []
+    for _ in range(2):
+        before = wire.sent
+        await engine.upkeep.tend()
+        sent.append(wire.sent - before)
+    assert sent == [1, again]
+    assert not await engine.gateway.mined([attempt.hash for attempt in await engine.rows(Attempt)])

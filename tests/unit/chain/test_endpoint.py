@@ -397,7 +397,8 @@ def test_every_reader_gives_a_value_or_says_garbled(value):
     raw = wire.msgspec.Raw(json.dumps(value).encode())
     readers = [
         wire.quantity, wire.data, wire.tx_hash, wire.head, lambda raw: wire.block_hash(raw, 1),
-        lambda raw: wire.transaction_known(raw, HASH), lambda raw: wire.receipt(raw, HASH),
+        lambda raw: wire.transaction_known(raw, HASH), lambda raw: wire.is_mined(raw, HASH),
+        lambda raw: wire.receipt(raw, HASH),
     ]  # fmt: skip
     for reader in readers:
         with contextlib.suppress(wire.Garbled):
