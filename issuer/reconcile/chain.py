@@ -16,8 +16,8 @@ from issuer.claims import rules as claim_rules
 from issuer.errors import ChainError
 from issuer.reconcile.rules import Key, OnChain
 
-SPAN = 2_000  # blocks in one question; many public nodes allow no more
-RECEIPTS = 20  # in one request: a receipt of forty claims is about 160 KB
+FIRST_SPAN, SPAN = 4, 2_000  # blocks in one question, at first and at most: many public nodes allow no more
+MANY_EVENTS = 2_000  # in one answer, which is some 2 MB then: the next question is about fewer blocks
 
 
 class Touch(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,10 +34,12 @@ class ChainReader:
     def __init__(self, gateway: Gateway, claim_issuer: str) -> None:
         self._gateway = gateway
         self._issuer = claim_issuer
+        self._span = FIRST_SPAN
 
     async def touched(self, first: int, last: int) -> dict[Key, Touch]:
         """Every key that an event of these blocks names, with its last one."""
         found: dict[Key, Touch] = {}
+        texts: dict[str, str] = {}  # each once: a full transaction has a hundred events
         async for event in self._events(first, last):
             key = self._key(event)
             if key is None:
@@ -46,7 +48,8 @@ class ChainReader:
             removed = kind == contracts.CLAIM_REMOVED
             if kind == contracts.SUBJECT_REVOKED and before is not None:
                 removed = before.removed  # a revocation takes nothing off the Identity
-            found[key] = Touch(block_number=event.block_number, tx_hash=event.tx_hash, removed=removed)
+            tx_hash = texts.setdefault(event.tx_hash, event.tx_hash)
+            found[key] = Touch(block_number=event.block_number, tx_hash=tx_hash, removed=removed)
         return found
 
     async def look(self, keys: Collection[Key], touches: dict[Key, Touch], believed: int) -> list[OnChain]:
@@ -80,17 +83,6 @@ class ChainReader:
             )
         return found
 
-    async def used_nonces(self, sender: str) -> int:
-        return await self._gateway.nonce(sender)
-
-    async def mined(self, hashes: Sequence[str]) -> set[str]:
-        """Those that are in a block."""
-        found: set[str] = set()
-        for start in range(0, len(hashes), RECEIPTS):
-            receipts = await self._gateway.receipts(hashes[start : start + RECEIPTS])
-            found |= {receipt.tx_hash for receipt in receipts if receipt is not None}
-        return found
-
     async def _validity(self, keys: Sequence[Key], claims: Sequence[ClaimInput | None]) -> list[bool]:
         shown = [(key, claim) for key, claim in zip(keys, claims, strict=True) if claim is not None]
         calls = [contracts.is_claim_valid(self._issuer, key[0], claim) for key, claim in shown]
@@ -102,20 +94,19 @@ class ChainReader:
 
     async def _events(self, first: int, last: int) -> AsyncIterator[Event]:
         while first <= last:
-            end = min(first + SPAN - 1, last)
-            for event in await self._range(first, end):
+            end = min(first + self._span - 1, last)
+            try:
+                events = await self._ask(first, end)
+            except ChainError:
+                await self._gateway.head()
+                if first == end:
+                    raise
+                self._span = (end - first + 1) // 2  # the node thinks it too much, or we do
+                continue
+            self._span = next_span(self._span, end - first + 1, len(events))
+            for event in events:
                 yield event
             first = end + 1
-
-    async def _range(self, first: int, last: int) -> list[Event]:
-        try:
-            return await self._ask(first, last)
-        except ChainError:
-            await self._gateway.head()
-            if first == last:
-                raise
-        middle = (first + last) // 2  # the node thinks it too much: half of it
-        return await self._range(first, middle) + await self._range(middle + 1, last)
 
     async def _ask(self, first: int, last: int) -> list[Event]:
         kinds = [contracts.CLAIM_ADDED, contracts.CLAIM_CHANGED, contracts.CLAIM_REMOVED]
@@ -134,3 +125,10 @@ class ChainReader:
         topic = int.from_bytes(topics[2], "big")
         ours = topics[1] == claim_rules.onchain_id(self._issuer, topic)
         return (event.log.address, str(topic)) if ours else None
+
+
+def next_span(span: int, blocks: int, events: int) -> int:
+    """How many blocks the next question is about, when this one of `blocks` found so many events."""
+    if events > MANY_EVENTS:
+        return max(1, blocks * MANY_EVENTS // events)
+    return min(span * 2, SPAN) if blocks == span else span

@@ -1,7 +1,7 @@
 """Queries of reconciliation. Nothing here commits."""
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from issuer.reconcile.rules import BLOCKING, Finding, Judged, Key, Stored
 from issuer.reconcile.tables import FindingRow, ReadTo
 
 IDENTITIES = 500  # in one question
+_IS_PENDING = sa.exists().where(TransactionClaim.claim_id == Claim.id, TransactionClaim.resolved_at.is_(None))
 _OVER = frozenset({ClaimStatus.CANCELLED, ClaimStatus.REVOKING, ClaimStatus.REVOKED, ClaimStatus.SUPERSEDED})
 
 
@@ -31,19 +32,36 @@ async def keys(session: AsyncSession, chain_id: int) -> set[Key]:
 
 async def stored(session: AsyncSession, chain_id: int, asked: Collection[Key]) -> list[Stored]:
     """Our claims of these keys."""
-    identities = sorted({identity for identity, _ in asked})
     found = []
-    for start in range(0, len(identities), IDENTITIES):
-        found += await _stored(session, chain_id, identities[start : start + IDENTITIES])
+    for identities in _some_identities(asked):
+        found += await _stored(session, chain_id, identities)
     return [row for row in found if (row.identity, row.topic) in asked]
 
 
+async def pending(session: AsyncSession, chain_id: int, asked: Collection[Key]) -> set[Key]:
+    """Those keys of which a claim has a transaction on its way."""
+    found: set[Key] = set()
+    for identities in _some_identities(asked):
+        statement = sa.select(Claim.identity, Claim.topic).where(*_ours(chain_id, identities), _IS_PENDING)
+        found |= {(identity, topic) for identity, topic in await session.execute(statement)}
+    return found.intersection(asked)
+
+
+def _some_identities(asked: Collection[Key]) -> Iterator[list[str]]:
+    identities = sorted({identity for identity, _ in asked})
+    for start in range(0, len(identities), IDENTITIES):
+        yield identities[start : start + IDENTITIES]
+
+
+def _ours(chain_id: int, identities: Collection[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    return Claim.chain_id == chain_id, among(Claim.identity, identities)
+
+
 async def _stored(session: AsyncSession, chain_id: int, identities: Collection[str]) -> list[Stored]:
-    pending = sa.exists().where(TransactionClaim.claim_id == Claim.id, TransactionClaim.resolved_at.is_(None))
     statement = sa.select(
         Claim.id, Claim.case_id, Claim.identity, Claim.topic, Claim.status, Claim.word, Claim.epoch, Claim.valid_until,
-        pending,
-    ).where(Claim.chain_id == chain_id, among(Claim.identity, identities))  # fmt: skip
+        _IS_PENDING,
+    ).where(*_ours(chain_id, identities))  # fmt: skip
     return [
         Stored(
             id=claim_id,

@@ -8,6 +8,7 @@ two sides are not read at one moment.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from issuer.reconcile.rules import AUTOMATIC, Code, Finding, Key, Nonces
 log = structlog.get_logger(__name__)
 
 LOOKS = 3  # a difference that is still there at the third is one
+KEYS_TOGETHER = 2_000
 PAUSE_SECONDS = 1.0  # between them: longer than a daemon takes to settle what it has seen
 
 # Does the provider approve this case now? None: it does not say.
@@ -88,7 +90,7 @@ class Reconciler:
         touches = await self._reader.touched(first_block, head)
         keys = known | touches.keys()
         opinions = await self._opinions(provider)
-        claims = await self._lasting(lambda: self._claims(keys, touches))
+        claims = await self._lasting_claims(keys, touches)
         cases = await self._lasting(lambda: self._cases(opinions))
         nonces = await self._lasting(self._nonces)
         return Report(
@@ -118,17 +120,24 @@ class Reconciler:
         if start > believed:
             return
         touches = await self._reader.touched(start, head)
-        findings = await self._lasting(lambda: self._claims(touches.keys(), touches))
+        findings = await self._lasting_claims(touches.keys(), touches)
         left = [one for one in findings if one.code not in AUTOMATIC or not await self._repairs.mend(one)]
         async with self._db.write() as session:
             new = await store.record(session, self._chain_id, left, at=self._clock())
-            stored = await store.stored(session, self._chain_id, touches.keys())
             # What happened to a claim while a transaction of it was on its way is looked at when that is over.
-            waiting = {(row.identity, row.topic) for row in stored if row.pending}
+            waiting = await store.pending(session, self._chain_id, touches.keys())
             passed = min([believed, *(touches[key].block_number - 1 for key in waiting)])
             await store.note_read_to(session, self._chain_id, max(passed, start - 1))
         for row in new:
             log.error("finding", chain_id=self._chain_id, reason=row.code, claim_id=row.claim_id, case_id=row.case_id)
+
+    async def _lasting_claims(self, keys: Collection[Key], touches: dict[Key, Touch]) -> list[Finding]:
+        """Some keys at a time: what is known of all of them at once would fill the memory after a long backlog."""
+        asked, findings = sorted(keys), list[Finding]()
+        for start in range(0, len(asked), KEYS_TOGETHER):
+            several = frozenset(asked[start : start + KEYS_TOGETHER])
+            findings += await self._lasting(partial(self._claims, several, touches))
+        return findings
 
     async def _lasting(self, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
         """The differences that are still there when they are looked at again."""
@@ -170,7 +179,7 @@ class Reconciler:
         async with self._db.read() as session:  # after the chain: each nonce that it used was stored before
             attempts = await store.attempts(session, lane.id)
         hashes = [tx_hash for nonce, rows in attempts.items() if nonce < used for tx_hash in rows]
-        mined = await self._reader.mined(hashes)
+        mined = await self._gateway.mined(hashes)
         return Nonces(
             sender=lane.sender,
             first=min(attempts, default=lane.next_nonce),

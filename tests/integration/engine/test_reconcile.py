@@ -21,6 +21,7 @@ from issuer.claims.tables import Claim
 from issuer.clock import now
 from issuer.providers.protocol import Outcome
 from issuer.reconcile import store as findings
+from issuer.reconcile import work
 from issuer.reconcile.repair import Repairs
 from issuer.reconcile.rules import Code
 from issuer.reconcile.work import Reconciler, Report
@@ -89,6 +90,22 @@ async def test_after_issues_and_revocations_all_agree(engine: Engine, start: int
     report = await examine(engine, start)
     assert report.findings == []
     assert report.keys == 2
+
+
+async def test_a_long_list_is_compared_some_at_a_time(
+    engine: Engine, start: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "KEYS_TOGETHER", 2)
+    holders = [await funded(engine) for _ in range(5)]
+    cases = [await confirmed(engine, holder.address) for holder in holders]
+    for holder, (_, claim) in list(zip(holders, cases, strict=True))[::2]:
+        await send(engine, holder, claim.identity, REMOVE_CLAIM.calldata(bytes.fromhex(claim.onchain_id[2:])))
+    report = await examine(engine, start)
+    assert report.keys == 5
+    assert [finding.code for finding in report.findings] == [Code.REMOVED_BY_HOLDER] * 3
+    await reconciler(engine).step(first_block=start)
+    statuses = [await status_of(engine, case) for case, _ in cases]
+    assert statuses == [[ClaimStatus.REMOVED], [ClaimStatus.CONFIRMED]] * 2 + [[ClaimStatus.REMOVED]]
 
 
 async def test_what_is_on_its_way_is_no_difference(engine: Engine, start: int) -> None:
