@@ -33,7 +33,7 @@ from issuer.claims.work import ClaimWorker
 from issuer.db import Database
 from issuer.errors import ChainError, ClaimwrightError, NodeUnavailable, SettingsError
 from issuer.lane_loop import BUSY_SECONDS, LaneLoop
-from issuer.loops import LONGEST_PAUSE_SECONDS, attempt, every, wait
+from issuer.loops import LONGEST_PAUSE_SECONDS, attempt, every, keeping_house, wait
 from issuer.monitoring.sight import ChainSight
 from issuer.reconcile.repair import Repairs
 from issuer.reconcile.work import Reconciler, deployed_in
@@ -185,11 +185,11 @@ class ChainRoom:
         """Every loop of this chain; each ends after `stop`."""
         return [
             self._watch(),
-            every(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id),
-            every(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id),
-            every(HOLDER_SECONDS, self._witness.step, "witness", self._stop, self.chain_id),
-            every(HOLDER_SECONDS, self._look_at_offers, "offers", self._stop, self.chain_id),
-            every(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id),
+            keeping_house(SIGHT_SECONDS, self.sight.look, "sight", self._stop, self.chain_id),
+            keeping_house(RENEW_SECONDS, self._renew, "renew", self._stop, self.chain_id),
+            keeping_house(HOLDER_SECONDS, self._witness.step, "witness", self._stop, self.chain_id),
+            keeping_house(HOLDER_SECONDS, self._look_at_offers, "offers", self._stop, self.chain_id),
+            keeping_house(RECONCILE_SECONDS, self._reconcile, "reconcile", self._stop, self.chain_id),
             every(PROBE_SECONDS, self._probe, "probe", self._stop, self.chain_id),
             *(lane.run(self._until_right) for lane in self._lanes),
             *(every(BEAT_SECONDS, each.lane.renew, "lease", self._stop, self.chain_id) for each in self._lanes),

@@ -24,7 +24,7 @@ from issuer.chain_room import ChainRoom, Shared
 from issuer.claims.queueing import Issuance
 from issuer.db import Database
 from issuer.errors import ClaimwrightError, SettingsError
-from issuer.loops import every, until_stopped
+from issuer.loops import keeping_house, until_stopped
 from issuer.monitoring.pages import DaemonPages
 from issuer.monitoring.port import private_port
 from issuer.providers.registry import providers as open_providers
@@ -107,9 +107,9 @@ async def run(settings: DaemonSettings, stop: asyncio.Event) -> None:
         ).pages()
         loops = [
             queue.run({INBOX: cases.handle_event, LANE: rooms.ring, RULING: reviews.handle}, stop),
-            every(SWEEP_SECONDS, cases.sweep, "sweep", stop),
-            every(SWEEP_SECONDS, reviews.sweep, "reviews", stop),
-            every(AUDIT_SECONDS, auditor.step, "audit", stop),
+            keeping_house(SWEEP_SECONDS, cases.sweep, "sweep", stop),
+            keeping_house(SWEEP_SECONDS, reviews.sweep, "reviews", stop),
+            keeping_house(AUDIT_SECONDS, auditor.step, "audit", stop),
             *(loop for room in rooms for loop in room.loops()),
         ]
         async with private_port("CLAIMWRIGHT_DAEMON_PRIVATE_PORT", settings.private_host, settings.private_port, pages):

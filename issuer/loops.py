@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,6 +12,7 @@ from issuer.errors import ClaimwrightError, LaneHeld
 log = structlog.get_logger(__name__)
 
 LONGEST_PAUSE_SECONDS = 5.0
+HOUSEKEEPING_AFTER_SECONDS = 1.0  # of the start, when what waits to be signed goes first
 GRACE_SECONDS = 4.0  # for a step that is running when the process is to stop; a cut one is found again in the tables
 
 Step = Callable[[], Awaitable[object]]
@@ -33,13 +35,20 @@ async def attempt(step: Step, name: str, chain_id: int | None = None) -> bool:
     return True
 
 
-async def every(seconds: float, step: Step, name: str, stop: asyncio.Event, chain_id: int | None = None) -> None:
-    """Run a step, wait, repeat until `stop`; wait longer after a failure."""
+async def every(
+    seconds: float, step: Step, name: str, stop: asyncio.Event, chain_id: int | None = None, *, after: float = 0.0
+) -> None:
+    """Run a step, wait, repeat until `stop`; wait longer after a failure. It begins `after` so many seconds."""
     pause = seconds
+    if after:
+        await wait(after, stop)
     while not stop.is_set():
         fine = await attempt(step, name, chain_id)
         pause = seconds if fine else min(pause * 2, LONGEST_PAUSE_SECONDS)
         await wait(pause, stop)
+
+
+keeping_house = partial(every, after=HOUSEKEEPING_AFTER_SECONDS)
 
 
 async def until_stopped(loops: Sequence[Coroutine[Any, Any, None]], stop: asyncio.Event) -> None:
