@@ -10,18 +10,8 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, JSONBody
 from api import errors, inputs
 from api.auth import SCOPE
 from api.keys import Caller
-from api.schemas import (
-    CasePage,
-    CaseView,
-    CheckList,
-    CheckView,
-    ClaimList,
-    CreateCase,
-    Timeline,
-    case_view,
-    claim_view,
-    move_view,
-)
+from api.schemas.cases import CasePage, CaseView, CheckList, CheckView, CreateCase, Timeline, case_view, move_view
+from api.schemas.claims import ClaimList, claim_view
 from api.services import Services
 from issuer import history
 from issuer.cases import store

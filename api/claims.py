@@ -7,16 +7,9 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api import inputs
 from api.auth import SCOPE
 from api.keys import Caller
-from api.schemas import (
-    ClaimPage,
-    ClaimView,
-    LevelList,
-    LevelView,
-    RevokeClaim,
-    SubjectStatus,
-    TemplateList,
-    claim_view,
-)
+from api.schemas.claims import ClaimPage, ClaimView, RevokeClaim, claim_view
+from api.schemas.levels import LevelList, LevelView, TemplateList
+from api.schemas.wallets import SubjectStatus
 from api.services import Services
 from issuer.cases import people, standing, store
 from issuer.cases.levels import LEVELS

@@ -7,7 +7,7 @@ from litestar.params import FromPath, JSONBody
 from api import inputs
 from api.auth import SCOPE
 from api.keys import Caller
-from api.schemas import ExternalClaimList, ExternalClaimTold, ExternalClaimView, external_claim_view
+from api.schemas.external import ExternalClaimList, ExternalClaimTold, ExternalClaimView, external_claim_view
 from api.services import Services
 from issuer.cases import store
 from issuer.claims import external

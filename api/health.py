@@ -6,18 +6,22 @@ The public answers say no more than that; what is behind them, and the metrics, 
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from litestar import Response, Router, get
 from litestar.di import NamedDependency
 
 from api import errors
-from api.schemas import Health
 from api.services import Services
 from issuer.errors import StoreBusy
 from issuer.migrations import at_head
 from issuer.monitoring import exposition, pages
 from issuer.monitoring.port import Page, private_port
 from issuer.monitoring.store import inbox_waiting
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    status: str
 
 
 @get("/live", summary="The process answers")

@@ -7,7 +7,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api import inputs
 from api.auth import SCOPE
 from api.keys import Caller
-from api.schemas import Propose, ReviewPage, RulingList, RulingView, Second, review_view, ruling_view
+from api.schemas.reviews import Propose, ReviewPage, RulingList, RulingView, Second, review_view, ruling_view
 from api.services import Services
 from issuer.cases import store as cases
 from issuer.queue.port import RULING

@@ -9,7 +9,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from api import inputs
 from api.auth import SCOPE
 from api.keys import Caller
-from api.schemas import AskForChallenge, AskToLink, ChallengeView, LinkChallenges, LinkedWallets, LinkWallets
+from api.schemas.wallets import AskForChallenge, AskToLink, ChallengeView, LinkChallenges, LinkedWallets, LinkWallets
 from api.services import Services
 from issuer.cases import challenges
 from issuer.cases import store as cases
