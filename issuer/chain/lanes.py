@@ -237,11 +237,12 @@ class LaneKeeper:
             return await sign(self._signer, plan, chain_id=self.chain_id, nonce=nonce, fees=price)
 
     @asynccontextmanager
-    async def signatures_of(self, address: str) -> AsyncIterator[None]:
+    async def signatures_of(self, address: str, *, wanted: bool = True) -> AsyncIterator[None]:
         """All that is signed for this lane is signed in such a block. Raises `LaneHeld` for `SignerFailed`.
 
         A key that fails holds the lane by name; the next block in which it signs again ends that. The hold keeps
-        nothing back, for only by asking can it end: what does not need the key goes on.
+        nothing back, for only by asking can it end: what does not need the key goes on. `wanted`: is it asked at all?
+        If not, nothing is learnt of it.
         """
         try:
             yield
@@ -249,7 +250,7 @@ class LaneKeeper:
             self._failed = address
             await self.hold(await self._read_row(), Hold.SIGNER, error.message)
             raise LaneHeld(error.message) from None
-        if self._failed == address:
+        if wanted and self._failed == address:
             self._failed = None
             lane = await self._read_row()
             if lane.hold == Hold.SIGNER:

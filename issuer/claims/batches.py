@@ -91,6 +91,11 @@ def kind_of(claim: Queued) -> str:
     return FOREIGN if claim.foreign else claim.form
 
 
+def is_signed_alone(claim: Queued) -> bool:
+    """Has it a signature of its own? A hosted one is signed with its batch."""
+    return claim.form != rules.HOSTED
+
+
 def gas(prepared: Sequence[Prepared], calldata: bytes) -> int:
     """A gas limit for the batch."""
     kind = kind_of(prepared[0].claim)

@@ -17,7 +17,7 @@ from issuer.chain.signer import Signer
 from issuer.chain.tables import Transaction
 from issuer.claims import rules, store
 from issuer.claims.ahead import Ahead
-from issuer.claims.batches import WAVE, Prepared, next_wave
+from issuer.claims.batches import WAVE, Prepared, is_signed_alone, next_wave
 from issuer.claims.moving import Moves
 from issuer.claims.preflight import Contracts, Preflight, Ready
 from issuer.claims.rules import ClaimStatus, Firewall, Word
@@ -113,7 +113,8 @@ class Issues:
         if head is None or not prepared:
             return []
         sender, nonce = self._lane.sender, await self._lane.next_nonce()
-        async with self._lane.signatures_of(self._signing.address):
+        hosted = any(not is_signed_alone(batch[0].claim) for batch in prepared)
+        async with self._lane.signatures_of(self._signing.address, wanted=hosted):
             plans = [
                 await self._signing.plan(batch, head, sender=sender, nonce=nonce + place)
                 for place, batch in enumerate(prepared)

@@ -20,7 +20,7 @@ from issuer.chain.lanes import LaneKeeper, Quote
 from issuer.chain.rules import is_local, shard
 from issuer.chain.store import InFlight
 from issuer.claims import foreign, rules, store, succession, waiting
-from issuer.claims.batches import Prepared, leaving
+from issuer.claims.batches import Prepared, is_signed_alone, leaving
 from issuer.claims.moving import Moves, move
 from issuer.claims.plain import Queued
 from issuer.claims.rules import ClaimStatus, Firewall
@@ -192,7 +192,7 @@ class Preflight:
                 epochs[claim.id] = there.epoch
         offered = await self._survey([claim for claim in everything if claim.foreign], epochs)
         wanted = [claim for claim in everything if claim.id in epochs]
-        async with self._lane.signatures_of(self._signing.address):
+        async with self._lane.signatures_of(self._signing.address, wanted=any(map(is_signed_alone, wanted))):
             prepared, unmade = await self._signing.sign(wanted, cases, epochs, head, ends)
         await self._hold(unmade, "claim_not_made")
         by_id = {item.claim.id: item for item in prepared if item.claim.id not in offered}

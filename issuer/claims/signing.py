@@ -13,7 +13,7 @@ from issuer.chain.gateway import Head
 from issuer.chain.signer import Signature, Signer, checked_sign, checked_sign_all
 from issuer.chain.transactions import Plan
 from issuer.claims import rules
-from issuer.claims.batches import Prepared, gas, lane_prefix
+from issuer.claims.batches import Prepared, gas, is_signed_alone, lane_prefix
 from issuer.claims.plain import Queued
 from issuer.claims.queueing import SALT
 from issuer.claims.rules import Word
@@ -57,7 +57,7 @@ class ClaimSigning:
             word = self._word(claim, cases[claim.case_id], epochs[claim.id], head, ends.get(claim.case_id))
             if word is not None:
                 words[claim.id] = word
-        signed = [claim for claim in claims if claim.id in words and claim.form != rules.HOSTED]
+        signed = [claim for claim in claims if claim.id in words and is_signed_alone(claim)]
         messages = [self._message(claim, words[claim.id]) for claim in signed]
         made = await checked_sign_all(self._signer, messages)
         signatures = {claim.id: _compact(signature) for claim, signature in zip(signed, made, strict=True)}

@@ -195,15 +195,17 @@ def compare_nonces(lanes: Iterable[Nonces]) -> list[Finding]:
 def _of_key(seen: OnChain, rows: Sequence[Stored], now: int) -> list[Finding]:
     if not seen.settled:
         return []
+    settled = not any(row.pending for row in rows)
     if not seen.readable:
         standing = [row for row in rows if row.status is S.CONFIRMED]
-        return [_about(row, Code.UNREADABLE, "the Identity gives no answer about its claim") for row in standing]
+        unread = [_about(row, Code.UNREADABLE, "the Identity gives no answer about its claim") for row in standing]
+        return unread + [finding for row in rows if settled for finding in _of_epoch(seen, row)]
     findings = []
     if seen.valid and seen.shown not in {row.word for row in rows}:
         detail = "our ClaimIssuer vouches for a claim that is not in the database"
         unknown = Finding(code=Code.UNKNOWN_ON_CHAIN, detail=detail, identity=seen.identity, topic=seen.topic)
         findings.append(unknown)
-    if not any(row.pending for row in rows):
+    if settled:
         return findings + [finding for row in rows for finding in _of_row(seen, row, now)]
     return findings + [
         _about(row, Code.STALE_STATUS, "the chain shows the claim and its transaction is not settled here")
@@ -220,12 +222,20 @@ def _of_row(seen: OnChain, row: Stored, now: int) -> Iterator[Finding]:
         yield from _of_standing(seen, row, now)
     elif row.status in (S.QUEUED, S.SIGNED, S.MINED, S.FAILED) and stands:
         yield _about(row, Code.STALE_STATUS, f"stands on chain and is {row.status} here")
-    elif row.status is S.REVOKING and seen.epoch > row.epoch:
+    elif row.status is S.REMOVED and stands:
+        yield _about(row, Code.PUT_BACK_BY_HOLDER, "its holder had removed it and it stands again")
+    else:
+        yield from _of_epoch(seen, row)
+
+
+def _of_epoch(seen: OnChain, row: Stored) -> Iterator[Finding]:
+    """Whether it is revoked our ClaimIssuer says, whatever the Identity does."""
+    if row.word is None or row.epoch is None:
+        return
+    if row.status is S.REVOKING and seen.epoch > row.epoch:
         yield _about(row, Code.STALE_STATUS, "revoked on chain and revoking here")
     elif row.status is S.REVOKED and seen.epoch <= row.epoch:
         yield _about(row, Code.REVOCATION_MISSING, f"revoked here, and the chain is still in its epoch {row.epoch}")
-    elif row.status is S.REMOVED and stands:
-        yield _about(row, Code.PUT_BACK_BY_HOLDER, "its holder had removed it and it stands again")
 
 
 def _of_standing(seen: OnChain, row: Stored, now: int) -> Iterator[Finding]:

@@ -149,11 +149,20 @@ async def test_a_stop_keeps_back_what_waits_ready(engine: Engine, cases: list[Ca
 
 
 async def test_a_signer_that_fails_for_the_next_claims_does_not_keep_the_first(
-    engine: Engine, cases: list[Case]
+    engine: Engine, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It fails before the first are committed, which needs no more of it and so ends no hold."""
     signer = Remote(engine.keys.claim_signer, WAVE)
     issues = issues_of(engine, signer)
+    next_nonce = issues._lane.next_nonce
+
+    async def after_it_failed() -> int:
+        await until(lambda: issues._ahead._making is not None and issues._ahead._making.done())
+        return await next_nonce()
+
+    monkeypatch.setattr(issues._lane, "next_nonce", after_it_failed)
     assert await issues.step()
+    monkeypatch.undo()
     assert await statuses(engine, cases) == [ClaimStatus.SIGNED] * WAVE + [ClaimStatus.QUEUED] * 2 * WAVE
     (lane,) = await engine.rows(Lane)
     assert lane.hold == Hold.SIGNER
