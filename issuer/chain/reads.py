@@ -110,19 +110,12 @@ class Reads(ABC):
 
     async def receipts(self, hashes: Sequence[str]) -> list[Receipt | None]:
         """One for each hash, in order. None: not in a block that the node knows."""
-        found: list[Receipt | None] = []
-        for start in range(0, len(hashes), RECEIPTS_TOGETHER):
-            found += await self.read([_receipt(tx_hash) for tx_hash in hashes[start : start + RECEIPTS_TOGETHER]])
-        return found
+        return await self._of_transactions(_receipt, hashes)
 
     async def mined(self, hashes: Sequence[str]) -> set[str]:
         """Those that are in a block, for who need not know what happened there: a receipt has a hundred logs."""
-        found: set[str] = set()
-        for start in range(0, len(hashes), RECEIPTS_TOGETHER):
-            several = hashes[start : start + RECEIPTS_TOGETHER]
-            answers = await self.read([_is_mined(tx_hash) for tx_hash in several])
-            found |= {tx_hash for tx_hash, is_mined in zip(several, answers, strict=True) if is_mined}
-        return found
+        answers = await self._of_transactions(_is_mined, hashes)
+        return {tx_hash for tx_hash, is_mined in zip(hashes, answers, strict=True) if is_mined}
 
     async def receipts_at(self, number: int, hashes: Sequence[str]) -> tuple[str | None, list[Receipt | None]]:
         """The hash of a block and receipts, of one node: one that shows the block knows what is below it."""
@@ -148,6 +141,12 @@ class Reads(ABC):
     async def transaction_known(self, tx_hash: str) -> bool:
         """Is it in the node's pool or in a block?"""
         return await self._one(lambda raw: wire.transaction_known(raw, tx_hash), "eth_getTransactionByHash", tx_hash)
+
+    async def _of_transactions(self, question: Callable[[str], Question], hashes: Sequence[str]) -> list[Any]:
+        found: list[Any] = []
+        for start in range(0, len(hashes), RECEIPTS_TOGETHER):
+            found += await self.read([question(tx_hash) for tx_hash in hashes[start : start + RECEIPTS_TOGETHER]])
+        return found
 
     async def _one(self, reader: Callable[[msgspec.Raw], T], method: str, *params: object) -> T:
         (value,) = await self.read([_question(reader, method, *params)])

@@ -146,10 +146,10 @@ class Upkeep:
         sent_by = self._lane.clock() - timedelta(seconds=self._lane.profile.block_seconds)
         newest = [look.attempts[transaction.id][-1] for transaction in look.waiting]
         pushed = [attempt for attempt in newest if everything or attempt.signed_at <= sent_by]
+        if not filling and not pushed:
+            return
         async with self._lane.db.read() as session:
             raw = filling + await store.raw(session, pushed)
-        if not raw:
-            return
         outcomes = (await self._lane.send("rebroadcast", raw))[len(filling) :]
         if not pushed or pushed[0] is not newest[0]:
             return
